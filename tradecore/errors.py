@@ -1,0 +1,109 @@
+"""The exception tree. A class is named for the reaction it asks of the caller.
+
+::
+
+    TradecoreError
+    ├── UsageError                  tell the person, exit 2
+    │   ├── SettingsError           a value, a name or a combination is wrong
+    │   ├── PluginLoadError         a guest may not enter
+    │   ├── DataError               market data on disk cannot be used
+    │   ├── StateFolderError        the state folder cannot be written or is in use
+    │   └── SchemaMismatch          the database belongs to another schema
+    ├── UnitError                   a number is not what its unit allows: a bug, or bad input at a door
+    ├── TransitionError             a state moved along no row of the table: a bug
+    ├── PluginError                 a guest faulted: answer for it, count it, go on
+    ├── StoreError                  nothing durable happened: do not send
+    │   └── DuplicateRecord         the store already holds it: treat as done, never do it again
+    ├── RetryableVenueError         a read failed: try again later
+    ├── VenueRefused                the venue refused a read or a cancel, and said why
+    └── OutcomeUnknown              no proof either way: reconcile, never resend
+"""
+
+from __future__ import annotations
+
+
+class TradecoreError(Exception):
+    """Root of every error that tradecore raises on purpose."""
+
+
+class UsageError(TradecoreError):
+    """Tell the person in one line and end with exit code 2."""
+
+
+class SettingsError(UsageError):
+    """A setting is unknown, of a wrong type, or impossible with another."""
+
+
+class PluginLoadError(UsageError):
+    """A plugin cannot be found, imported, validated, or has a misspelt hook."""
+
+
+class DataError(UsageError):
+    """Market data on disk is missing, torn, or not what it says it is."""
+
+
+class StateFolderError(UsageError):
+    """The state folder cannot be written, or another process holds it."""
+
+
+class SchemaMismatch(UsageError):
+    """The database was written by another schema than this program's."""
+
+
+class UnitError(TradecoreError, ValueError):
+    """A number is not finite, not positive, or not a whole number of steps."""
+
+
+class TransitionError(TradecoreError):
+    """A state was asked to move along no row of its table."""
+
+
+class PluginError(TradecoreError):
+    """A guest raised, hung, or answered something else than was asked.
+
+    Args:
+        plugin: Name of the guest.
+        hook: Name of the hook that was asked.
+        fault: What happened, lower case, no full stop.
+    """
+
+    def __init__(self, plugin: str, hook: str, fault: str) -> None:
+        super().__init__(f"{plugin}.{hook}: {fault}")
+        self.plugin = plugin
+        self.hook = hook
+        self.fault = fault
+
+
+class StoreError(TradecoreError):
+    """The store did not commit; nothing of the batch is durable."""
+
+
+class DuplicateRecord(StoreError):
+    """The store refused a second row for what may exist once only."""
+
+
+class RetryableVenueError(TradecoreError):
+    """A read or a cancel got no usable answer; the same call may be made again.
+
+    Args:
+        message: What was asked and what came.
+        code: The venue's code, if any.
+        retry_after_s: Seconds the venue asked us to wait; ``None`` means it did not say.
+    """
+
+    def __init__(self, message: str, code: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class VenueRefused(TradecoreError):
+    """The venue refused a read or a cancel with a code of its own."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class OutcomeUnknown(TradecoreError):
+    """An order may or may not exist at the venue; only evidence settles it."""

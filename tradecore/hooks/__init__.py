@@ -1,0 +1,1 @@
+"""The door: what guests are promised, who may enter, and the one place where they are asked."""

@@ -1,0 +1,1 @@
+"""Words of the field as frozen values and pure rules. Standard library only."""

@@ -1,0 +1,60 @@
+"""What the engine asks of a market feed: rows as they close, and prices between closes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from tradecore.market.frame import MarketFrame
+from tradecore.model.book import Book
+
+
+class Step(NamedTuple):
+    """One price between two closes, as the venue and the exit levels see it."""
+
+    at_ms: int
+    price: float
+    """Last traded price, quote per base."""
+
+
+class Feed(Protocol):
+    """Market data by rows. A row closes on an even grid; a symbol without data in a row is NaN there."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """All symbols, in frame order."""
+
+    @property
+    def timeframe_ms(self) -> int:
+        """Length of a row."""
+
+    @property
+    def next_close_ms(self) -> int | None:
+        """When the next row closes; ``None`` at the end of the data."""
+
+    def block(self, warmup: int, rows: int) -> MarketFrame | None:
+        """Look at `warmup` closed rows and the next `rows` that have not been taken yet.
+
+        On recorded and generated data the rows to come are known, and `signal` is asked for many at once; a
+        wall-clock feed hands over one at most. Nothing but `signal` may be asked with rows not yet taken.
+
+        Returns:
+            A frame with up to `warmup` + `rows` rows; ``None`` at the end of the data.
+        """
+
+    def take(self) -> int | None:
+        """Close the next row: it becomes history. Returns its close; ``None`` at the end of the data."""
+
+    def history(self, rows: int) -> MarketFrame:
+        """The last `rows` closed rows, fewer at the start."""
+
+    def steps(self, symbol: str, after_ms: int) -> tuple[Step, ...]:
+        """Prices of one symbol after a moment, up to and with the next close; empty where it does not trade."""
+
+    def book(self, symbol: str) -> Book | None:
+        """The newest book known here without asking anybody; ``None`` where there is none."""
+
+    def last_price(self, symbol: str) -> float | None:
+        """The newest price and nothing invented: ``None`` where the symbol never traded."""
+
+    def gaps(self) -> int:
+        """Cells (row x symbol) so far in which there was no data."""
