@@ -1,1 +1,1 @@
-""""""
+"""Time and chance behind their ports: wall clock, scaled and virtual loops, ids."""

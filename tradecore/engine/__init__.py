@@ -1,1 +1,1 @@
-""""""
+"""Stories: a candidate becomes an intent, an intent becomes fills, fills become books."""

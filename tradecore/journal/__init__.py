@@ -1,1 +1,1 @@
-""""""
+"""Event files: a bounded queue, one writer, five taxonomies."""

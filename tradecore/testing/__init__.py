@@ -1,1 +1,1 @@
-""""""
+"""The kit for plugin authors and for our own tests."""

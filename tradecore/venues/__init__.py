@@ -1,1 +1,1 @@
-""""""
+"""Venues behind the port: one outside library per file."""
