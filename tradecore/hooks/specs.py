@@ -3,8 +3,8 @@
 pluggy finds guests and checks these names; ``calls.py`` asks them, one by one, and gives each hook its meaning.
 ``HOOKS.md`` of the design is the contract; ``docs/hooks.md`` has a heading and an example for each.
 
-Deciding hooks (`signal`, `follow`, `size`, `risk_check`, `route_order`) are plain functions of their arguments: no I/O, no
-clock, no randomness, no threads, no state that matters. Telling hooks may be async and have a deadline.
+Deciding hooks (`signal`, `follow`, `size`, `risk_check`, `route_order`) are plain functions of their arguments:
+no I/O, no clock, no randomness, no threads, no state that matters. Telling hooks may be async and have a deadline.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class Hooks:
 
         Returns:
             `Size` in base units with the rule that binds.
-        Combine: the smallest quantity binds; the core then cuts to free budget and lot, and checks the minimum notional.
+        Combine: the smallest quantity binds; the core then cuts to free budget and lot, and checks the minimum
+            notional.
         None or an exception: the entry is denied. Never asked for exits.
         """
 

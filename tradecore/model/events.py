@@ -1,4 +1,4 @@
-"""Every event the program can write: one registry, one typed schema each (R39–R41).
+"""Every event the program can write: one registry, one typed schema each (R39 to R41).
 
 An event is a NamedTuple of plain values: text, int, float, bool, Decimal, ``None``, and tuples or string
 mappings of them. Order and ledger events are *booked*: they are rows of the transaction that they
