@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tradecore.market.frame import MarketFrame
+from tradecore.market.path import Step
 from tradecore.model.book import Book
 
-
-class Step(NamedTuple):
-    """One price between two closes, as the venue and the exit levels see it."""
-
-    at_ms: int
-    price: float
-    """Last traded price, quote per base."""
+__all__ = ["Feed", "Step"]
 
 
 class Feed(Protocol):
