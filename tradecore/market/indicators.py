@@ -94,7 +94,7 @@ def rsi_wilder(values: Array, rows: range, length: int = 14, warm: int = 250) ->
             change[previous < 0] = 0.0
         return np.stack([np.maximum(change, 0.0), np.maximum(-change, 0.0)]), previous
 
-    gain, loss = _wilder(moves, 2, values, rows, length, warm)
+    gain, loss = _wilder(moves, 2, values, rows, length=length, warm=warm)
     total = gain + loss
     still = total == 0.0
     rsi: Array = 100.0 * gain / np.where(still, 1.0, total)
@@ -124,7 +124,7 @@ def atr_wilder(frame: MarketFrame, rows: range, length: int = 14, warm: int = 25
             true_range[previous < 0] = 0.0
         return np.ascontiguousarray(true_range)[np.newaxis], previous
 
-    average: Array = _wilder(moves, 1, frame.close, rows, length, warm)[0]
+    average: Array = _wilder(moves, 1, frame.close, rows, length=length, warm=warm)[0]
     return average
 
 
@@ -236,7 +236,7 @@ def _previous(close: Array) -> tuple[Array, _Index | None]:
     return np.take_along_axis(close, np.maximum(previous, 0), axis=0), previous
 
 
-def _wilder(moves: _Moves, kinds: int, known: Array, rows: range, length: int, warm: int) -> Array:
+def _wilder(moves: _Moves, kinds: int, known: Array, rows: range, *, length: int, warm: int) -> Array:
     """Smooth moves over exactly `warm` rows before each row.
 
     Args:
