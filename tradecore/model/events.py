@@ -87,6 +87,15 @@ def kind_of(event: Any) -> Kind:
     return _BY_TYPE[type(event)]
 
 
+def kind_of_type(schema: type[Any]) -> Kind:
+    """Look the kind of a schema up.
+
+    Raises:
+        KeyError: If it is not registered.
+    """
+    return _BY_TYPE[schema]
+
+
 # Decisions ---------------------------------------------------------------------------------------------------
 
 
@@ -731,3 +740,41 @@ class JournalDrops(NamedTuple):
 
     dropped: int
     total: int
+
+
+@_event("journal_fault", Taxonomy.HEALTH)
+class JournalFault(NamedTuple):
+    """The journal itself met trouble and went on; told once it could write again."""
+
+    what: str
+    """``sink_error``, ``torn_line``, ``unencodable``, ``reader_error``, ``sequence_gap``, ``store_behind`` or ``cap``."""
+    count: int
+    """How often since the last report."""
+    total: int
+    detail: str
+
+
+@_event("journal_rotated", Taxonomy.AUDIT)
+class JournalRotated(NamedTuple):
+    """A day's file was packed (R39)."""
+
+    journal: str
+    """The taxonomy whose file it is."""
+    file: str
+    """Name without its folder."""
+    size_bytes: int
+    """Before packing."""
+    packed_bytes: int
+
+
+@_event("journal_retention", Taxonomy.AUDIT)
+class JournalRetention(NamedTuple):
+    """A day's file was deleted (R39)."""
+
+    journal: str
+    """The taxonomy whose file it was."""
+    file: str
+    """Name without its folder."""
+    size_bytes: int
+    reason: str
+    """``age`` or ``cap``."""
