@@ -1,0 +1,83 @@
+"""The picture for a start: everything that has not ended, and exact sums of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from tradecore.model.intent import IntentRow, Reservation
+from tradecore.model.order import Attempt
+from tradecore.model.position import ClosedPosition, Position
+from tradecore.model.records import Memory, Run, TradingRecord
+from tradecore.model.units import EXACT, ZERO, minus, plus, ratio, times
+from tradecore.ports.store import Loaded
+from tradecore.store.statements import Raw, Statements
+from tradecore.store.tables import ACTIVE, LIVE_INTENT, NOT_CLOSED, UNSETTLED
+
+CLOSED_MAX: Final = 1_000
+"""Closed positions that a start reads; guests are promised 300 (HOOKS.md)."""
+
+
+def load_picture(raw: Raw, sql: Statements) -> Loaded:
+    """Read all tables in one transaction, so that they fit together."""
+    raw.execute("BEGIN" if sql.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        trading = sql.fetch(raw, TradingRecord)
+        runs = sql.fetch(raw, Run, "ORDER BY number DESC LIMIT 1")
+        unsettled = f"{UNSETTLED} OR intent_id IN (SELECT intent_id FROM intent WHERE {LIVE_INTENT})"
+        newest = sql.fetch(
+            raw, Position, f"WHERE NOT ({NOT_CLOSED}) ORDER BY closed_ms DESC, position_id DESC LIMIT {CLOSED_MAX}"
+        )
+        return Loaded(
+            intents=sql.fetch(raw, IntentRow, f"WHERE {LIVE_INTENT} ORDER BY created_ms, intent_id"),
+            attempts=sql.fetch(raw, Attempt, f"WHERE {unsettled} ORDER BY prepared_ms, intent_id, number"),
+            reservations=sql.fetch(raw, Reservation, f"WHERE {ACTIVE} ORDER BY created_ms, intent_id"),
+            positions=sql.fetch(raw, Position, f"WHERE {NOT_CLOSED} ORDER BY opened_ms, position_id"),
+            closed=[closed_view(position) for position in reversed(newest)],
+            balances=sum_balances(raw, sql),
+            memory={memory.key: memory for memory in sql.fetch(raw, Memory, "ORDER BY fact")},
+            trading=trading[0] if trading else None,
+            last_run=runs[0] if runs else None,
+            last_sequence=int(sql.rows(raw, "SELECT max(sequence) FROM event")[0][0] or 0),
+            dust=_sum_dust(raw, sql),
+        )
+    finally:
+        raw.execute("COMMIT")
+
+
+def sum_balances(raw: Raw, sql: Statements) -> Mapping[tuple[str, str], Decimal]:
+    """Add all postings by (account, currency), exactly: SQL's sum() would make a float of them."""
+    if not sql.sqlite:  # NUMERIC is added exactly
+        grouped = "SELECT account, currency, sum(amount) FROM posting GROUP BY account, currency ORDER BY 1, 2"
+        return {(account, currency): total for account, currency, total in sql.rows(raw, grouped)}
+    totals: dict[tuple[str, str], Decimal] = {}
+    for account, currency, amount in sql.rows(raw, "SELECT account, currency, amount FROM posting"):
+        key = (account, currency)
+        totals[key] = EXACT.add(totals.get(key, ZERO), Decimal(amount))
+    return dict(sorted(totals.items()))
+
+
+def _sum_dust(raw: Raw, sql: Statements) -> Mapping[str, Decimal]:
+    query = f"SELECT symbol, dust_quantity FROM position WHERE NOT ({NOT_CLOSED}) AND dust_quantity <> ?"
+    totals: dict[str, Decimal] = {}
+    for symbol, quantity in sql.rows(raw, query, ("0" if sql.sqlite else ZERO,)):
+        base = symbol.partition("/")[0]
+        totals[base] = plus(totals.get(base, ZERO), Decimal(quantity))
+    return dict(sorted(totals.items()))
+
+
+def closed_view(position: Position) -> ClosedPosition:
+    """A closed position as guests see it.
+
+    Sold less bought less fees; what is left as dust counts at its average cost. Fees taken in base show themselves as
+    less to sell and are not subtracted twice. The ratio is to all that was bought.
+    """
+    assert position.closed_ms is not None
+    assert position.close_reason is not None
+    left = times(plus(position.quantity, position.dust_quantity), position.average_price)
+    pnl = minus(minus(position.sold_quote, minus(position.bought_quote, left)), position.fees_quote)
+    return ClosedPosition(
+        position.position_id, position.symbol, position.plugin, position.opened_ms, position.closed_ms, pnl,
+        float(ratio(pnl, position.bought_quote)) if position.bought_quote else 0.0, position.close_reason,
+    )  # fmt: skip

@@ -1,0 +1,39 @@
+"""Opening a store: the one door for the composition root."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from tradecore.errors import StoreError
+from tradecore.store.database import Database, Synchronous, first_line
+from tradecore.store.inline import Follower, InlineStore
+from tradecore.store.schema import ensure_schema
+
+
+def open_store(
+    url: str,
+    *,
+    inline: bool,
+    synchronous: Synchronous = "FULL",
+    follower: Follower | None = None,
+) -> InlineStore:
+    """Open a store; a new database gets its tables.
+
+    Args:
+        url: ``sqlite:///path`` (`sqlite_url` writes it) or ``postgresql://…``.
+        inline: True on virtual time; else one writer thread.
+        synchronous: SQLite only; ``FULL`` survives a power cut.
+        follower: Takes the events of each transaction after its commit.
+    Raises:
+        SettingsError: If the URL is of another kind, or its driver is missing.
+        StateFolderError: If the folder of a SQLite file cannot be written.
+        SchemaMismatch: If the database has another schema.
+        StoreError: If the database cannot be reached.
+    """
+    database = Database(url, synchronous)
+    database.make_folder()
+    try:
+        ensure_schema(database)
+    except (SQLAlchemyError, database.error) as error:
+        raise StoreError(f"expected a database at {database.shown}, was: {first_line(error)}") from error
+    return InlineStore(database, follower)

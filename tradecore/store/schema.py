@@ -1,0 +1,79 @@
+"""Which schema a database has, and whether it is ours (R26)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Connection, inspect
+
+from tradecore.errors import SchemaMismatch
+from tradecore.store.database import Database
+from tradecore.store.tables import METADATA
+
+HEAD: Final = "0001"
+"""Newest migration in `migrations/versions`; a test holds the two together."""
+VERSION_TABLE: Final = "alembic_version"
+
+
+def ensure_schema(database: Database) -> None:
+    """Create the tables in an empty database; assert that any other has this program's schema.
+
+    Creating goes by `METADATA` and not by running the migrations, which takes ten times as long; a test proves that
+    both give the same schema.
+
+    Raises:
+        SchemaMismatch: If the database was written by another schema, or belongs to something else.
+    """
+    with database.engine.connect() as connection:
+        found = set(inspect(connection).get_table_names())
+        if not found:
+            _create(connection, sqlite=database.sqlite)
+        else:
+            check_schema(database, connection, found)
+
+
+def _create(connection: Connection, *, sqlite: bool) -> None:
+    # The connection is in autocommit: the transaction is opened by hand, so that a crash leaves all or nothing.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "BEGIN")
+    METADATA.create_all(connection, checkfirst=False)
+    connection.exec_driver_sql(
+        f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, "
+        f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES ('{HEAD}')")
+    connection.exec_driver_sql("COMMIT")
+
+
+def check_schema(database: Database, connection: Connection, found: set[str]) -> None:
+    """Assert that a database has this program's schema, version, tables and columns.
+
+    Raises:
+        SchemaMismatch: Naming what was expected, what was found, and what to do.
+    """
+    where = database.shown
+    if VERSION_TABLE not in found:
+        raise SchemaMismatch(
+            f"expected tradecore's schema {HEAD} in {where}, was a database of something else "
+            f"({', '.join(sorted(found)[:3])}); name another database"
+        )
+    versions = [row[0] for row in connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}")]
+    version = versions[0] if len(versions) == 1 else " and ".join(sorted(versions)) or "none"
+    if version != HEAD:
+        raise SchemaMismatch(f"expected schema {HEAD} in {where}, was {version}; {_advice(version)}")
+    inspector = inspect(connection)
+    for table in METADATA.sorted_tables:
+        if table.name not in found:
+            raise SchemaMismatch(f"expected table {table.name} in {where}, was missing; restore a backup")
+        missing = {c.name for c in table.columns} - {c["name"] for c in inspector.get_columns(table.name)}
+        if missing:
+            raise SchemaMismatch(
+                f"expected column {table.name}.{min(missing)} in {where}, was missing; restore a backup"
+            )
+
+
+def _advice(version: str) -> str:
+    if version.isdigit() and len(version) == len(HEAD):
+        if version < HEAD:
+            return "make a copy, then run: python -m tradecore.store.migrate URL"
+        return "it was written by a newer tradecore: install that one, or name another database"
+    return "it belongs to another program: name another database"
