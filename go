@@ -125,9 +125,12 @@ prepare() {
     drop_broken_venv
     if [ ! -x "$venv/bin/python" ]; then
         find_python
+        temporary_inside
         say "making an environment in .venv with $python ($(version_of "$python"))"
-        "$python" -m venv "$venv" ||
+        if ! "$python" -m venv "$venv" >&2; then
+            rm -rf -- "$venv"
             die "$python could not make an environment; on Debian and Ubuntu: apt-get install python3-venv"
+        fi
     fi
     rm -f -- "$stamp"
     temporary_inside

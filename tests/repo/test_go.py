@@ -23,6 +23,7 @@ printf '%s\\n' "pid=$$ cwd=$PWD tmp=${TMPDIR:-} uv=${UV_CACHE_DIR:-} pip=${PIP_C
 case "${0##*/}|$*" in
 *"-m venv "*)
     mkdir -p "$3/bin"
+    [ -z "${NO_VENV:-}" ] || { cp "$0" "$3/bin/python"; echo "no ensurepip"; exit 1; }
     for name in python tradecore ruff lint-imports; do cp "$0" "$3/bin/$name"; done ;;
 *"-m pip install "*" uv")
     [ -z "${NO_UV:-}" ] || exit 1
@@ -183,6 +184,15 @@ def test_failed_install_is_said_and_tried_again(machine):
     assert "tradecore" not in machine.programs
     machine.go("demo")
     assert machine.programs == ["uv", "tradecore"]
+
+
+def test_python_without_venv_is_said_and_leaves_nothing(machine):
+    done = machine.go("demo", NO_VENV="1")
+    assert done.returncode == 1
+    assert "apt-get install python3-venv" in done.stderr
+    assert done.stdout == ""
+    assert not (machine.folder / ".venv").exists()
+    assert machine.go("demo").returncode == 0
 
 
 @pytest.mark.parametrize(
