@@ -65,3 +65,5 @@ class Portfolio(NamedTuple):
     locks: tuple[Lock, ...]
     marks: Mapping[str, Decimal]
     """Symbol to the price its position is valued at."""
+    quote_rates: Mapping[str, Decimal] = {}
+    """Symbol to account currency per quote unit (`Instrument.quote_rate`); 1 for a symbol not named."""
