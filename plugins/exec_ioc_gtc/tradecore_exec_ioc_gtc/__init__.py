@@ -1,0 +1,1 @@
+"""Route orders up a ladder of IOC and GTC steps."""

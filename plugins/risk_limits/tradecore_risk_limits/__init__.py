@@ -1,0 +1,1 @@
+"""Check entries against the limits of the account, and cap their price."""
