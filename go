@@ -96,7 +96,7 @@ install_with_uv() {
 }
 
 install_with_pip() {
-    say "uv is not to be had here; installing with plain pip (one to three minutes)"
+    say "that did not work; trying with plain pip (one to three minutes)"
     # Dependency groups came with pip 25.1.
     "$venv/bin/python" -m pip install --quiet 'pip>=25.1' &&
         "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --group dev "$@"
@@ -139,7 +139,7 @@ prepare() {
     for plugin in plugins/*/; do
         if [ -f "$plugin/pyproject.toml" ]; then set -- "$@" --editable "./${plugin%/}"; fi
     done
-    install_with_uv "$@" || install_with_pip "$@" ||
+    install_with_uv "$@" >&2 || install_with_pip "$@" >&2 ||
         die "could not install; the lines above say why (the first start needs a network, later ones do not)"
     printf '%s\n' "$now" >"$stamp"
     cd -- "$from"
