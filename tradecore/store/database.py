@@ -156,13 +156,18 @@ class Database:
             self.try_run(raw, "PRAGMA wal_checkpoint(TRUNCATE)")
         self.try_close(raw)
 
-    def try_run(self, raw: Raw, statement: str) -> bool:
-        """Run a statement that may fail, as a rollback after the database has rolled back by itself."""
+    def try_run(self, raw: Raw, *statements: str) -> bool:
+        """Run statements that may fail, as a rollback after the database has rolled back by itself."""
         try:
-            raw.execute(statement)
+            for statement in statements:
+                raw.execute(statement)
         except self.error:
             return False
         return True
+
+    def is_lost(self, raw: Raw) -> bool:
+        """Tell whether a server's connection is gone."""
+        return not self.sqlite and bool(getattr(raw, "closed", False))
 
 
 def first_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ from tradecore.errors import StoreError
 from tradecore.store.database import Database, Synchronous, first_line
 from tradecore.store.inline import Follower, InlineStore
 from tradecore.store.schema import ensure_schema
+from tradecore.store.threaded import ThreadedStore
 
 
 def open_store(
@@ -16,7 +17,7 @@ def open_store(
     inline: bool,
     synchronous: Synchronous = "FULL",
     follower: Follower | None = None,
-) -> InlineStore:
+) -> InlineStore | ThreadedStore:
     """Open a store; a new database gets its tables.
 
     Args:
@@ -36,4 +37,4 @@ def open_store(
         ensure_schema(database)
     except (SQLAlchemyError, database.error) as error:
         raise StoreError(f"expected a database at {database.shown}, was: {first_line(error)}") from error
-    return InlineStore(database, follower)
+    return InlineStore(database, follower) if inline else ThreadedStore(database, follower)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
@@ -9,13 +10,16 @@ from tradecore.errors import StoreError, UnitError
 from tradecore.model.events import BookedEvent, Stamped
 from tradecore.model.intent import IntentRow
 from tradecore.model.records import Memory, Row
-from tradecore.store.database import Database
+from tradecore.store.database import Database, first_line
 from tradecore.store.moves import Pair, check_repeat, check_replacement
 from tradecore.store.rows import event_apart, shape_of
 from tradecore.store.statements import Raw
 
 _BAD_VALUES: Final = (UnitError, TypeError, ValueError, OverflowError)
 """What conversions raise for a value that no column takes."""
+
+_PROOF_WAITS_S: Final = (0.0, 0.1, 0.5, 2.0)
+"""Pauses before each question to a server that lost us; real time, on the writer's thread."""
 
 
 class Transaction(NamedTuple):
@@ -40,8 +44,11 @@ class Writer:
     hole. Another process writes at most a command row.
     """
 
-    def __init__(self, database: Database, raw: Raw) -> None:
+    def __init__(self, database: Database, raw: Raw, pause: Callable[[float], None] = time.sleep) -> None:
         self.raw = raw
+        self._pause = pause
+        self._unknown = ""
+        """Why the end of the last commit is not known; empty as long as every end was."""
         self._db = database
         self._sql = database.statements
         self._begin = "BEGIN IMMEDIATE" if database.sqlite else "BEGIN"
@@ -68,51 +75,96 @@ class Writer:
             return [self._alone(transaction) for transaction in batch]
 
     def _together(self, batch: Sequence[Transaction]) -> list[Answer]:
-        db, raw = self._db, self.raw
+        db = self._db
         try:
-            raw.execute(self._begin)
-        except db.error as error:
+            mark = self._open()
+        except (StoreError, db.error) as error:
             raise _BatchBroken from error
         answers: list[Answer] = []
         for transaction in batch:
             start = self.sequence
             try:
-                raw.execute("SAVEPOINT one")
+                self.raw.execute("SAVEPOINT one")
                 answers.append(self._apply(transaction))
+                self.raw.execute("RELEASE SAVEPOINT one")
             except StoreError as error:
                 self.sequence = start
                 answers.append(error)
-                if not db.try_run(raw, "ROLLBACK TO SAVEPOINT one"):
-                    db.try_run(raw, "ROLLBACK")
+                if not db.try_run(self.raw, "ROLLBACK TO SAVEPOINT one", "RELEASE SAVEPOINT one"):
+                    db.try_run(self.raw, "ROLLBACK")
                     raise _BatchBroken from error
             except db.error as error:
-                db.try_run(raw, "ROLLBACK")
+                db.try_run(self.raw, "ROLLBACK")
                 raise _BatchBroken from error
-            if not db.try_run(raw, "RELEASE SAVEPOINT one"):
-                db.try_run(raw, "ROLLBACK")
-                raise _BatchBroken
         try:
-            raw.execute("COMMIT")
+            self.raw.execute("COMMIT")
         except db.error as error:
-            db.try_run(raw, "ROLLBACK")
-            raise _BatchBroken from error
+            db.try_run(self.raw, "ROLLBACK")
+            if not self._is_committed(mark, error):
+                raise _BatchBroken from error
         return answers
 
     def _alone(self, transaction: Transaction) -> Answer:
-        db, raw, start = self._db, self.raw, self.sequence
+        db, start = self._db, self.sequence
         try:
-            raw.execute(self._begin)
+            mark = self._open()
             booked = self._apply(transaction)
-            raw.execute("COMMIT")
-        except StoreError as error:
-            db.try_run(raw, "ROLLBACK")
+        except (StoreError, db.error) as error:
+            db.try_run(self.raw, "ROLLBACK")
             self.sequence = start
-            return error
+            return error if isinstance(error, StoreError) else db.named(error, "expected to write")
+        try:
+            self.raw.execute("COMMIT")
         except db.error as error:
-            db.try_run(raw, "ROLLBACK")
-            self.sequence = start
-            return db.named(error, "expected to commit")
+            db.try_run(self.raw, "ROLLBACK")
+            if not self._is_committed(mark, error):
+                self.sequence = start
+                return db.named(error, "expected to commit")
         return booked
+
+    def _open(self) -> str:
+        """Begin a transaction; a server's connection that was lost is made anew, once.
+
+        Returns:
+            PostgreSQL's number of the transaction; empty on SQLite.
+        """
+        if self._unknown:
+            raise StoreError(f"expected a known end of the last commit, was {self._unknown}; start again")
+        try:
+            self.raw.execute(self._begin)
+        except self._db.error:
+            if not self._db.is_lost(self.raw):
+                raise
+            self.raw = self._db.connect()
+            self.raw.execute(self._begin)
+        return "" if self._db.sqlite else str(self.raw.execute("SELECT pg_current_xact_id()::text").fetchone()[0])
+
+    def _is_committed(self, mark: str, error: Exception) -> bool:
+        """Tell whether a commit that was answered by an error happened all the same.
+
+        SQLite's answer is the truth. A server may have committed before its answer was lost: it is asked by the
+        transaction's number. Where that cannot be found out, nothing more is written by this process, because the
+        callers' picture and the database's may differ; the next start loads what is there.
+        """
+        if not self._db.is_lost(self.raw):
+            return False
+        for wait_s in _PROOF_WAITS_S:
+            self._pause(wait_s)
+            try:
+                self.raw = self._db.connect()
+                status = self.raw.execute("SELECT pg_xact_status(%s::text::xid8)", (mark,)).fetchone()[0]
+            except (StoreError, self._db.error):
+                continue
+            if status in ("committed", "aborted"):
+                return bool(status == "committed")
+        self._unknown = first_line(error)
+        return False
+
+    def reset(self) -> None:
+        """Leave whatever was begun, after a bug."""
+        self._db.try_run(self.raw, "ROLLBACK")
+        if not self._db.is_lost(self.raw):
+            self.sequence = self._stored_sequence()
 
     def _apply(self, transaction: Transaction) -> list[BookedEvent]:
         try:
@@ -163,10 +215,28 @@ class Writer:
         """
         db = self._db
         try:
-            self.raw.execute(self._begin)
+            mark = self._open()
             answer = work(self.raw)
+        except db.error as error:
+            db.try_run(self.raw, "ROLLBACK")
+            raise db.named(error, "expected to write") from error
+        try:
             self.raw.execute("COMMIT")
         except db.error as error:
             db.try_run(self.raw, "ROLLBACK")
-            raise db.named(error, "expected to commit") from error
+            if not self._is_committed(mark, error):
+                raise db.named(error, "expected to commit") from error
         return answer
+
+    def read(self, ask: Callable[[Raw], T]) -> T:
+        """Read on the writer's connection.
+
+        Raises:
+            StoreError: If there is no answer.
+        """
+        try:
+            return ask(self.raw)
+        except self._db.error as error:
+            if self._db.is_lost(self.raw):
+                self.raw = self._db.connect()
+            raise self._db.named(error, "expected to read") from error
