@@ -179,7 +179,7 @@ run_checks() {
     say "types: mypy --strict"
     "$venv/bin/python" -m mypy || status=1
     say "imports: the layers of the design"
-    "$venv/bin/lint-imports" --cache-dir "$cache/import-linter" || status=1
+    "$venv/bin/lint-imports" --no-logo --cache-dir "$cache/import-linter" || status=1
     rm -rf -- "$TMPDIR"
     exit "$status"
 }
