@@ -99,6 +99,7 @@ def test_functions_fit_a_screen(root, sources):
     long = [
         f"{name}:{function.lineno} {function.name}: {body_lines(function)} lines"
         for name in sources
+        if "/migrations/versions/" not in name  # a migration is a list of columns, and frozen once it was released
         for function in functions(ast.parse((root / name).read_text()))
         if body_lines(function) > FUNCTION_LINES_MAX
     ]

@@ -85,9 +85,11 @@ def test_tox_installs_each_plugin_alone_and_all_in_the_house(tox, plugins):
         assert f"{name}: pytest" in alone["commands"]
 
 
-def test_import_contracts_know_every_plugin_and_floor(root, plugins):
-    linter = project(root / "pyproject.toml")["tool"]["importlinter"]
+def test_types_and_import_contracts_know_every_plugin_and_floor(root, plugins):
+    tools = project(root / "pyproject.toml")["tool"]
+    linter = tools["importlinter"]
     packages = {f"tradecore_{name}" for name in plugins}
+    assert set(tools["mypy"]["packages"]) == {"tradecore", *packages}
     assert set(linter["root_packages"]) == {"tradecore", *packages}
     for contract in linter["contracts"]:
         for key in ("source_modules", "forbidden_modules", "modules"):
