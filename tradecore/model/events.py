@@ -747,8 +747,9 @@ class JournalFault(NamedTuple):
     """The journal itself met trouble and went on; told once it could write again."""
 
     what: str
-    """``sink_error``, ``torn_line``, ``unencodable``, ``reader_error``, ``sequence_gap``, ``store_behind`` or ``cap``."""
-    count: int
+    """``sink_error``, ``upkeep_error``, ``torn_line``, ``unencodable``, ``reader_error``, ``sequence_gap``,
+    ``store_behind``, ``writer_error`` or ``cap``."""
+    times: int
     """How often since the last report."""
     total: int
     detail: str
