@@ -75,9 +75,9 @@ def _held(portfolio: Portfolio) -> Iterator[tuple[str, Decimal]]:
 
 def _entry(intent: Intent, by_id: Mapping[PositionId, Position], quote_rates: Mapping[str, Decimal]) -> _Entry:
     position = None if intent.position_id is None else by_id.get(intent.position_id)
-    # An add finds the position older than itself: its own fills cannot be told from the rest, so all of it counts.
-    own = position is not None and position.entries <= 1 and position.opened_ms >= intent.created_ms
-    bought = position.bought_quantity if position is not None and own else ZERO
+    # An add's signal names its position: there its own fills cannot be told from the rest, so all of it counts.
+    opener = intent.signal.position_id is None
+    bought = position.bought_quantity if position is not None and opener else ZERO
     quantity = max(ZERO, minus(intent.quantity, bought))
     spend = times(times(quantity, intent.price_cap), quote_rates.get(intent.symbol, ONE))
-    return _Entry(intent.symbol, spend, opens=position is None, filled=own)
+    return _Entry(intent.symbol, spend, opens=position is None, filled=position is not None and opener)
