@@ -12,7 +12,14 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from tradecore.errors import DuplicateRecord, SettingsError, StateFolderError, StoreError
+from tradecore.errors import (
+    DuplicateRecord,
+    SchemaMismatch,
+    SettingsError,
+    StateFolderError,
+    StoreError,
+    TradecoreError,
+)
 from tradecore.store.statements import Raw, Statements
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
@@ -72,9 +79,10 @@ class Database:
                 event.listen(engine, "connect", self._set_pragmas)
                 return engine
             seconds = max(1, self._busy_ms_max // 1_000)
+            asked = self.url.query.get("options", "")
             return sqlalchemy.create_engine(
                 self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool, paramstyle="format",
-                connect_args={"connect_timeout": seconds, "options": f"-c lock_timeout={self._busy_ms_max}"},
+                connect_args={"connect_timeout": seconds, "options": f"{asked} -c lock_timeout={self._busy_ms_max}"},
             )  # fmt: skip
         except (ImportError, NoSuchModuleError) as error:
             raise SettingsError(
@@ -95,17 +103,28 @@ class Database:
 
         Raises:
             StoreError: If the database cannot be reached.
+            UsageError: If it is no database, or may not be written.
         """
         try:
             fairy = self.engine.raw_connection()
         except (SQLAlchemyError, self.error) as error:
-            raise StoreError(f"expected a database at {self.shown}, was: {first_line(error)}") from error
+            raise self.unusable(error) from error
         raw: Any = fairy.driver_connection
         fairy.detach()  # ours from here on: the pool must not roll anything back
         if not self.sqlite:
             raw.autocommit = True
         connection: Raw = raw
         return connection
+
+    def unusable(self, error: Exception) -> TradecoreError:
+        """Name what stands against opening by the reaction it asks for."""
+        cause = getattr(error, "orig", None) or error
+        name = str(getattr(cause, "sqlite_errorname", ""))
+        if name == "SQLITE_NOTADB":
+            return SchemaMismatch(f"expected a database at {self.shown}, was another kind of file")
+        if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+            return StateFolderError(f"expected a file that can be written at {self.shown}, was: {first_line(cause)}")
+        return StoreError(f"expected a database at {self.shown}, was: {first_line(cause)}")
 
     @property
     def shown(self) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from tradecore.errors import StoreError
-from tradecore.store.database import Database, Synchronous, first_line
+from tradecore.store.database import Database, Synchronous
 from tradecore.store.inline import Follower, InlineStore
 from tradecore.store.schema import ensure_schema
 from tradecore.store.threaded import ThreadedStore
@@ -36,5 +35,5 @@ def open_store(
     try:
         ensure_schema(database)
     except (SQLAlchemyError, database.error) as error:
-        raise StoreError(f"expected a database at {database.shown}, was: {first_line(error)}") from error
+        raise database.unusable(error) from error
     return InlineStore(database, follower) if inline else ThreadedStore(database, follower)

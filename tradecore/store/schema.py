@@ -32,6 +32,16 @@ def ensure_schema(database: Database) -> None:
             check_schema(database, connection, found)
 
 
+def check_existing(database: Database) -> None:
+    """Assert that a database that should exist has this program's schema.
+
+    Raises:
+        SchemaMismatch: If it has not; an empty one neither.
+    """
+    with database.engine.connect() as connection:
+        check_schema(database, connection, set(inspect(connection).get_table_names()))
+
+
 def _create(connection: Connection, *, sqlite: bool) -> None:
     # The connection is in autocommit: the transaction is opened by hand, so that a crash leaves all or nothing.
     connection.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "BEGIN")
@@ -52,9 +62,9 @@ def check_schema(database: Database, connection: Connection, found: set[str]) ->
     """
     where = database.shown
     if VERSION_TABLE not in found:
+        tables = ", ".join(sorted(found)[:3]) or "no tables"
         raise SchemaMismatch(
-            f"expected tradecore's schema {HEAD} in {where}, was a database of something else "
-            f"({', '.join(sorted(found)[:3])}); name another database"
+            f"expected tradecore's schema {HEAD} in {where}, was something else ({tables}); name another database"
         )
     versions = [row[0] for row in connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}")]
     version = versions[0] if len(versions) == 1 else " and ".join(sorted(versions)) or "none"
