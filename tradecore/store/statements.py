@@ -7,7 +7,7 @@ the driver's connection as they are: an ORM insert costs about ten times as much
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from sqlalchemy import Table, and_, bindparam, delete, insert, select, update
 from sqlalchemy.engine import Dialect
@@ -16,6 +16,8 @@ from sqlalchemy.sql import ClauseElement
 from tradecore.store.rows import EVENT_TABLE, SHAPES, Values, event_together
 
 Convert = Callable[[Any], Any]
+_NUMERIC: Final = 1700
+"""PostgreSQL's number for the type NUMERIC, which its driver's conversions ask for; all other types ignore it."""
 
 
 class Cursor(Protocol):
@@ -47,7 +49,7 @@ def _converters(table: Table, dialect: Dialect) -> tuple[tuple[Convert | None, .
     for column in table.columns:
         kind = column.type.dialect_impl(dialect)
         into.append(cast("Convert | None", kind.bind_processor(dialect)))
-        out.append(cast("Convert | None", kind.result_processor(dialect, None)))
+        out.append(cast("Convert | None", kind.result_processor(dialect, _NUMERIC)))
     return tuple(into), tuple(out)
 
 
