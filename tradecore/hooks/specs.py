@@ -143,8 +143,8 @@ class Hooks:
     def on_start(self, resources: Resources) -> Any:
         """Be told that the run begins. May be async; has a deadline.
 
-        An exception: the guest is quarantined for this hook and told nothing more of it; the run goes on, unless the guest
-        is a filter, a risk, sizing or routing guest, whose silence shuts entries.
+        An exception: the guest is quarantined for this hook and told nothing more of it; the run goes on, unless the
+        guest is a filter, a risk, sizing or routing guest, whose silence shuts entries.
         """
 
     @hookspec

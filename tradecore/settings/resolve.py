@@ -307,7 +307,7 @@ def _path_of(variable: str, plugins: Collection[str]) -> tuple[tuple[str, ...], 
                 raise _unused(variable, plugins)
             return (*path, part), None
         info = fields_of(model).get(part.lower())
-        if info is None or part.lower() == _PLUGINS and not path:
+        if info is None or (part.lower() == _PLUGINS and not path):
             raise _unused(variable, plugins)
         path.append(part.lower())
         model = model_of(info)

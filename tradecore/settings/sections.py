@@ -161,7 +161,10 @@ class EngineSection(Section):
     book_age_ms_max: int = field(2000, "Oldest book that an entry may rest on", "ms", ge=1)
     poll_ms: int = field(250, "Pause between two reads of an open order", "ms", ge=1)
     unknown_backoff_s: tuple[Pause, ...] = field(
-        (0.5, 1.0, 2.0, 4.0, 8.0), "Pauses between look-ups of an unknown order; the last is repeated", "s", min_length=1
+        (0.5, 1.0, 2.0, 4.0, 8.0),
+        "Pauses between look-ups of an unknown order; the last is repeated",
+        "s",
+        min_length=1,
     )
     stuck_after_s: float = field(120.0, "An unknown order older than this is STUCK", "s", gt=0)
     exit_ladder: ExitLadder = field(ExitLadder, "The core's own exit ladder", "section")
