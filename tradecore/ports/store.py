@@ -81,5 +81,14 @@ class Store(Protocol):
     async def asked_commands(self) -> Sequence[Command]:
         """Operator rows in state ASKED, oldest first."""
 
+    async def retention(self, before_ms: int, journalled: int) -> Sequence[int]:
+        """Delete ended rows older than `before_ms`; postings and open things stay.
+
+        Args:
+            journalled: Sequence of the newest event in the journal's files: no later event is deleted.
+        Returns:
+            Rows deleted, by table in the store's own order.
+        """
+
     async def close(self) -> None:
         """Finish what is queued and close. May be called twice."""

@@ -1,0 +1,52 @@
+"""What the engine is told once, at its making: plain numbers, no settings library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+
+class ExitLadder(NamedTuple):
+    """The core's own ladder for exits (R10): it runs where no router answers."""
+
+    premiums_bps: tuple[Decimal, ...] = (Decimal(10), Decimal(30), Decimal(50))
+    ttl_ms: int = 3_000
+    attempts: int = 4
+    """Attempts of one round; the last premium repeats."""
+    backoff_s: tuple[float, ...] = (1.0, 5.0, 15.0, 60.0)
+    """Wait between rounds; the last one repeats."""
+
+
+class EngineConfig(NamedTuple):
+    """Limits and times of the engine. Milliseconds and seconds are market time."""
+
+    account: str
+    currency: str
+    capital_limit: Decimal | None = None
+    """Most that positions and reservations together may hold, in `currency`; ``None``: all that is there."""
+    adopt_balances: bool = True
+    max_slippage_bps: Decimal = Decimal(50)
+    max_spread_bps: Decimal = Decimal(20)
+    intent_ttl_ms: int = 60_000
+    book_age_ms_max: int = 2_000
+    poll_ms: int = 250
+    """First wait between two reads of an open order."""
+    poll_ms_max: int = 2_000
+    unknown_backoff_s: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
+    stuck_after_ms: int = 120_000
+    balance_timeout_s: float = 5.0
+    price_collar_bps: Decimal = Decimal(500)
+    """How far below the price that triggered it an exit may sell."""
+    exit_ladder: ExitLadder = ExitLadder()
+    block_rows: int = 256
+    slow_cycle_ms: float = 1_000.0
+    unknown_drift_max: Decimal = Decimal(0)
+    """Difference between ledger and venue, in `currency`, above which entries stop (R46)."""
+    keep_orders: bool = False
+    """Leave our open orders standing at shutdown instead of cancelling them."""
+    phase_ms: int = 2_000
+    total_ms: int = 10_000
+    intervals_s: Mapping[str, float] = {}
+    retention_ms: int = 365 * 86_400_000
+    """Ended rows of the store older than this are deleted; postings never are."""

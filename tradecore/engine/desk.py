@@ -1,0 +1,254 @@
+"""The desk: what every part of the engine works with, and the one way to make something durable.
+
+Transactions are serialised by one lock: rows are made from the books, committed, and only then applied to the books, so
+that no two tasks build on the same old picture. Nothing is sent while it is held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import traceback
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from tradecore.engine.books import Books
+from tradecore.engine.config import EngineConfig
+from tradecore.hooks.calls import Calls
+from tradecore.model.events import NO_IDS, AlertFired, Ids, Stamped, UncaughtException
+from tradecore.model.fill import Fill
+from tradecore.model.instrument import Instrument
+from tradecore.model.intent import Intent, IntentRow, Reservation
+from tradecore.model.order import Attempt
+from tradecore.model.position import Position
+from tradecore.model.records import Memory, Posting, Row
+from tradecore.model.units import ONE, ClientOrderId, IntentId, PositionId, price_of
+from tradecore.ports.clock import Chance, Clock
+from tradecore.ports.clock import Ids as IdSource
+from tradecore.ports.feed import Feed
+from tradecore.ports.journal import Journal
+from tradecore.ports.limiter import Limiter
+from tradecore.ports.store import Store
+from tradecore.ports.venue import Venue
+
+
+class Outside(NamedTuple):
+    """Everything behind a port, handed in by the composition root."""
+
+    clock: Clock
+    ids: IdSource
+    chance: Chance
+    store: Store
+    journal: Journal
+    venue: Venue
+    feed: Feed
+    limiter: Limiter
+    calls: Calls
+
+
+class Tally:
+    """Figures of this run for its summary. Nothing decides by them; money is never counted here."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.candidates = 0
+        self.outcomes: Counter[str] = Counter()
+        self.signals = 0
+        self.intents: Counter[str] = Counter()
+        self.orders_sent = 0
+        self.orders_filled = 0
+        self.orders_partly_filled = 0
+        self.orders_failed: Counter[str] = Counter()
+        self.positions_closed = 0
+        self.realised_pnl = Decimal(0)
+        self.fees = Decimal(0)
+        self.slow_cycles = 0
+        self.errors: Counter[str] = Counter()
+        self.balance_refreshes = 0
+        self.balance_timeouts = 0
+        self.pending_peak = 0
+
+
+class Desk:
+    """Books, ports and configuration of one running engine."""
+
+    def __init__(self, outside: Outside, config: EngineConfig) -> None:
+        self.clock = outside.clock
+        self.ids = outside.ids
+        self.store = outside.store
+        self.journal = outside.journal
+        self.venue = outside.venue
+        self.feed = outside.feed
+        self.limiter = outside.limiter
+        self.calls = outside.calls
+        self.config = config
+        self.books = Books()
+        self.tally = Tally()
+        self.instruments: dict[str, Instrument] = {}
+        self.account_lock = asyncio.Lock()
+        """Held from a candidate's check to its reservation."""
+        self.stopping = ""
+        """Why no new entry may start; empty while the run goes on."""
+        self.sent_at: deque[int] = deque()
+        """Moments of sends of the last minute."""
+        self.outcomes_24h: deque[tuple[int, str, bool]] = deque()
+        """(moment, symbol, filled) of settled attempts."""
+        self._books_lock = asyncio.Lock()
+        self._chance = outside.chance
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def generator(self, purpose: str) -> random.Random:
+        """A seeded generator of its own for one purpose."""
+        return self._chance.generator(purpose)
+
+    def stamp(self, event: Any, ids: Ids = NO_IDS) -> Stamped:
+        """Give an event its moment."""
+        return Stamped(self.clock.now_ns(), event, ids)
+
+    def note(self, event: Any, ids: Ids = NO_IDS) -> None:
+        """Write a diagnostic event; it may be dropped, counted."""
+        self.journal.note(event, ids)
+
+    def alert(self, name: str, severity: str, text: str) -> None:
+        """Write what a person should look at."""
+        self.note(AlertFired(name, severity, text))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Collect rows and events made from the books, commit them as one, then apply them.
+
+        The block must not await anything but store reads. If it raises, nothing is written.
+
+        Raises:
+            StoreError: Nothing was written; the books are as they were.
+        """
+        async with self._books_lock:
+            work = Transaction(self)
+            yield work
+            if work.rows or work.events:
+                await self.store.commit(work.rows, work.events)
+                self.books.apply(work.rows)
+
+    async def remember(self, key: str, text: str) -> None:
+        """Keep one small fact durably; an empty text forgets it."""
+        async with self.transaction() as work:
+            work.put(Memory(key, text, self.clock.now_ms()))
+
+    def recall(self, key: str) -> str:
+        """Read a small fact; empty if there is none."""
+        found = self.books.memory.get(key)
+        return found.text if found else ""
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a task whose failure is an event, never a silence."""
+        task = asyncio.get_running_loop().create_task(self._watched(work, name), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _watched(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the last door of a task: reported, counted, and alarmed
+            self.report_uncaught(name, error)
+
+    def report_uncaught(self, where: str, error: BaseException) -> None:
+        """Make an exception that nobody expected an event, and count it."""
+        self.tally.errors[type(error).__name__] += 1
+        text = "".join(traceback.format_exception(error))
+        self.note(UncaughtException(where, type(error).__name__, str(error), text))
+
+    @property
+    def tasks(self) -> Sequence[asyncio.Task[Any]]:
+        """Tasks still running."""
+        return tuple(self._tasks)
+
+    def mark(self, symbol: str) -> Decimal | None:
+        """Newest price of a symbol; ``None`` where it never traded. No price is ever invented (R3)."""
+        price = self.feed.last_price(symbol)
+        return price_of(price) if price is not None else None
+
+    def rate(self, coin: str, quote: str) -> Decimal | None:
+        """Quote units per coin; ``None`` where no market says."""
+        return ONE if coin == quote else self.mark(f"{coin}/{quote}")
+
+
+class Transaction:
+    """Rows and events that become durable together.
+
+    Within the block the getters see what the block itself has put, so that several fills of one report build on each
+    other; of a row put twice only the last is written.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.events: list[Stamped] = []
+        self._desk = desk
+        self._rows: dict[object, Row] = {}
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What will be written, in the order in which it was first put."""
+        return tuple(self._rows.values())
+
+    def put(self, *rows: Row) -> None:
+        """Add rows; a row with the key of an earlier one takes its place."""
+        for row in rows:
+            self._rows[_key_of(row)] = row
+
+    def tell(self, event: Any, ids: Ids = NO_IDS) -> None:
+        """Add a booked event, stamped now."""
+        self.events.append(self._desk.stamp(event, ids))
+
+    def put_already(self, row: Row) -> bool:
+        """Tell whether the block has put a row with this key."""
+        return _key_of(row) in self._rows
+
+    def intent(self, intent_id: IntentId) -> IntentRow | None:
+        """An intent as this block sees it; ``None``: there is none."""
+        row = self._rows.get((IntentRow, intent_id)) or self._desk.books.intents.get(intent_id)
+        return row if isinstance(row, IntentRow) else self._desk.store.intent(intent_id)
+
+    def attempt(self, client_order_id: ClientOrderId) -> Attempt | None:
+        """An attempt as this block sees it; ``None``: not in the books."""
+        row = self._rows.get((Attempt, client_order_id)) or self._desk.books.attempts.get(client_order_id)
+        return row if isinstance(row, Attempt) else None
+
+    def reservation(self, intent_id: IntentId) -> Reservation | None:
+        """An active reservation as this block sees it; ``None``: none is active."""
+        row = self._rows.get((Reservation, intent_id)) or self._desk.books.reservations.get(intent_id)
+        return row if isinstance(row, Reservation) else None
+
+    def position(self, position_id: PositionId) -> Position | None:
+        """A position as this block sees it, closed ones from the store; ``None``: there is none."""
+        row = self._rows.get((Position, position_id)) or self._desk.books.positions.get(position_id)
+        return row if isinstance(row, Position) else self._desk.store.position(position_id)
+
+
+def _key_of(row: Row) -> object:
+    match row:
+        case IntentRow():
+            return (IntentRow, row.intent.intent_id)
+        case Attempt():
+            return (Attempt, row.client_order_id)
+        case Reservation():
+            return (Reservation, row.intent_id)
+        case Position():
+            return (Position, row.position_id)
+        case Memory():
+            return (Memory, row.key)
+        case Posting():
+            return (Posting, row.posting_id, row.leg)
+        case Fill():
+            return (Fill, row.account, row.trade.symbol, row.trade.venue_trade_id)
+        case _:
+            return row
+
+
+def ids_of(intent: Intent, attempt: Attempt | None = None) -> Ids:
+    """Correlation ids of an intent and one of its attempts (R40)."""
+    if attempt is None:
+        return Ids(intent.signal.signal_id, intent.intent_id)
+    return Ids(intent.signal.signal_id, intent.intent_id, attempt.client_order_id, attempt.venue_order_id)

@@ -1,0 +1,224 @@
+"""The engine: its parts put together, its jobs, and the way of a row through them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from tradecore.engine.config import EngineConfig
+from tradecore.engine.desk import Desk, Outside, Tally
+from tradecore.engine.execution import Execution
+from tradecore.engine.exits import Exits
+from tradecore.engine.guestjobs import GuestJobs
+from tradecore.engine.jobs import Jobs
+from tradecore.engine.leading import Leading
+from tradecore.engine.money import VenueMoney
+from tradecore.engine.picture import Pictures
+from tradecore.engine.pipeline import Pipeline
+from tradecore.engine.reconcile import Reconciler
+from tradecore.engine.resolve import Resolver
+from tradecore.engine.scan import NearMiss, Scanner
+from tradecore.engine.settle import Booked, Settler
+from tradecore.engine.startup import Startup
+from tradecore.engine.state import Operator
+from tradecore.engine.tell import Teller
+from tradecore.model.events import Heartbeat, PortfolioSnapshot
+from tradecore.model.intent import INTENT_LIVE
+from tradecore.model.records import Run
+from tradecore.model.units import canonical
+
+
+class Engine:
+    """One account's engine. `start`, let the jobs run until `stopped`, then shut it down (lifecycle)."""
+
+    def __init__(self, outside: Outside, config: EngineConfig, *, stop_at_ms: int | None = None) -> None:
+        self.desk = desk = Desk(outside, config)
+        warmup = outside.calls.warmup_rows(outside.feed.timeframe_ms)
+        self.teller = Teller(desk)
+        self.settler = Settler(desk)
+        self.resolver = Resolver(desk, self.settler)
+        self.pictures = Pictures(desk, max(warmup, 1) + 1)
+        self.execution = Execution(desk, self.settler, self.resolver, self.pictures, self.teller)
+        self.money = VenueMoney(desk)
+        self.exits = Exits(desk, self.settler, self.execution, self.pictures, self.money)
+        self.scanner = Scanner(outside.calls, outside.feed, warmup, config.block_rows)
+        self.pipeline = Pipeline(desk, self.scanner, self.pictures, self.execution)
+        self.leading = Leading(desk, self.settler, self.exits, self.pipeline.add, warmup + 2)
+        self.reconciler = Reconciler(desk, self.settler, self.resolver, self.money)
+        self.operator = Operator(desk, self.execution, self.exits)
+        self.jobs = Jobs(desk)
+        self.guest_jobs = GuestJobs(desk, self.jobs, self.pictures, self.scanner)
+        self.stopped = asyncio.Event()
+        self.stop_reason = ""
+        self._stop_at_ms = stop_at_ms
+        self._started_s = 0.0
+        self._lag_ms = 0.0
+        self._row_lock = asyncio.Lock()
+        self.settler.listeners += [self._touched, self.teller.fills]
+
+    @property
+    def tally(self) -> Tally:
+        """Figures of this run."""
+        return self.desk.tally
+
+    def _touched(self, booked: Sequence[Booked]) -> None:
+        for one in booked:
+            for coin in (*one.fill.trade.symbol.split("/"), one.fill.trade.fee_currency):
+                self.money.touched(coin)
+
+    async def start(self, run: Run, plugins: tuple[str, ...], version: str) -> None:
+        """Reconcile with the venue, then let jobs and entries begin.
+
+        Raises:
+            RetryableVenueError: The venue did not answer.
+        """
+        desk = self.desk
+        self._started_s = desk.clock.monotonic_s()
+        self.teller.start()
+        startup = Startup(
+            desk,
+            execution=self.execution,
+            exits=self.exits,
+            resolver=self.resolver,
+            reconciler=self.reconciler,
+            money=self.money,
+        )
+        await startup.run(run, plugins, version)
+        for position in list(desk.books.positions.values()):
+            await self.leading.changed(position.position_id)
+        self._plan_jobs()
+        self.jobs.start()
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for the end of the run: no new entry from now on."""
+        if not self.stop_reason:
+            self.stop_reason = reason
+            self.desk.stopping = reason
+            self.stopped.set()
+
+    # Jobs -----------------------------------------------------------------------------------------------------
+
+    def _plan_jobs(self) -> None:
+        feed, config = self.desk.feed, self.desk.config
+        row_s = feed.timeframe_ms / 1_000
+        first = feed.next_close_ms
+        if first is None:
+            self.request_stop("end of data")
+            return
+        # rows drive scan and position update; the other intervals are at least one row long over rows
+        self.jobs.add("scan", self.rows_due, row_s, first_ms=first)
+        for name, work in (
+            ("commands", self._commands),
+            ("persist", self._persist),
+            ("stale_cleanup", self._stale_cleanup),
+            ("heartbeat", self._heartbeat),
+            ("health", self._health),
+            ("balance_refresh", self._balance_refresh),
+            ("reconcile", self._reconcile),
+            ("retention", self._retention),
+        ):
+            if name in config.intervals_s:
+                self.jobs.add(name, work, max(row_s, config.intervals_s[name]))
+        self.guest_jobs.plan(config.intervals_s, row_s)
+
+    async def rows_due(self) -> None:
+        """Close every row whose time has come: scan and position update run once per row, at its close."""
+        desk = self.desk
+        async with self._row_lock:
+            while not desk.stopping:
+                close_ms = desk.feed.next_close_ms
+                if close_ms is None:
+                    self.request_stop("end of data")
+                    return
+                if close_ms > desk.clock.now_ms():
+                    break
+                if self._stop_at_ms is not None and close_ms > self._stop_at_ms:
+                    self.request_stop("time is up")
+                    return
+                self._lag_ms = float(desk.clock.now_ms() - close_ms)
+                self.scanner.look_ahead()
+                desk.feed.take()
+                self.pictures.new_row(close_ms)
+                await self.leading.row_closed()
+                self.pipeline.follow_faulted = self.leading.faulted
+                await self.pipeline.row_closed()
+                await self._mark_day()
+            if self._stop_at_ms is not None and desk.clock.now_ms() >= self._stop_at_ms:
+                self.request_stop("time is up")
+            if desk.feed.next_close_ms is None:
+                self.request_stop("end of data")
+
+    async def _mark_day(self) -> None:
+        """Keep the day's opening and peak equity durably: marked every row on every path."""
+        fact = self.pictures.day_memory()
+        if fact is not None:
+            async with self.desk.transaction() as work:
+                work.put(fact)
+
+    async def _commands(self) -> None:
+        await self.operator.poll()
+        if self.operator.stop_asked:
+            self.request_stop(self.operator.stop_asked)
+
+    async def _persist(self) -> None:
+        """Write derived views for readers beside the process; nothing depends on them (R22)."""
+        desk = self.desk
+        p = self.pictures.portfolio()
+        desk.note(
+            PortfolioSnapshot(p.currency, p.equity, p.free, p.reserved, p.exposure, len(p.positions), len(p.pending))
+        )
+        await desk.remember("status", self.status_text())
+
+    def status_text(self) -> str:
+        """The derived figures as JSON, for `tradecore status`."""
+        p = self.pictures.portfolio()
+        facts: Mapping[str, object] = {
+            "at_ms": self.desk.clock.now_ms(), "state": str(p.state), "currency": p.currency,
+            "equity": canonical(p.equity), "free": canonical(p.free), "reserved": canonical(p.reserved),
+            "exposure": canonical(p.exposure), "positions": len(p.positions), "pending": len(p.pending),
+            "rows": self.tally.rows, "signals": self.tally.signals, "orders_sent": self.tally.orders_sent,
+        }  # fmt: skip
+        return orjson.dumps(facts).decode()
+
+    async def _stale_cleanup(self) -> None:
+        """See that nothing outlives its time: an entry past its expiry is ended by its own task, woken here."""
+        now = self.desk.clock.now_ms()
+        for row in list(self.desk.books.intents.values()):
+            intent = row.intent
+            if row.state in INTENT_LIVE and now > intent.expires_ms + 5_000:
+                if not self.execution.is_running(intent.intent_id):
+                    self.desk.alert("intent_unattended", "critical", f"{intent.symbol} {intent.intent_id}")
+                    self.execution.start(intent)
+                elif not intent.reduces:
+                    self.resolver.wake(intent.intent_id, "expired")
+
+    async def _heartbeat(self) -> None:
+        desk = self.desk
+        desk.note(
+            Heartbeat(
+                desk.clock.monotonic_s() - self._started_s, self._lag_ms, desk.journal.depth, desk.journal.dropped,
+                len(desk.books.intents), len(desk.books.positions), str(desk.books.trading.state),
+            )
+        )  # fmt: skip
+
+    async def _health(self) -> None:
+        for name in self.jobs.overdue():
+            self.desk.alert("job_overdue", "critical", f"job {name} has not succeeded for three intervals")
+
+    async def _balance_refresh(self) -> None:
+        await self.money.refresh()
+
+    async def _reconcile(self) -> None:
+        await self.reconciler.run("running", self.reconciler.rotation())
+
+    async def _retention(self) -> None:
+        desk = self.desk
+        await desk.store.retention(desk.clock.now_ms() - desk.config.retention_ms, desk.journal.last_sequence)
+
+    # For people -----------------------------------------------------------------------------------------------
+
+    def near_misses(self, most: int = 5) -> list[NearMiss]:
+        """The symbols nearest to a condition in the newest row."""
+        return list(self.scanner.near_misses(most))

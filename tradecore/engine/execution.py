@@ -1,0 +1,408 @@
+"""One intent to its end: ask the router, prepare, send once, judge, settle, ask again.
+
+The next attempt is prepared only when the one before is settled: its end proven and all its fills booked. Attempts are
+durable before they are sent (transactions 2 and 3), reports in one transaction with their fills (4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from tradecore.engine.desk import Desk, ids_of
+from tradecore.engine.intents import end_intent
+from tradecore.engine.ladder import CORE_LABEL, next_exit_order
+from tradecore.engine.picture import Pictures
+from tradecore.engine.resolve import Resolver, attempt_event
+from tradecore.engine.settle import Settler
+from tradecore.engine.tell import Teller
+from tradecore.errors import StoreError
+from tradecore.hooks.calls import RiskAnswer
+from tradecore.model.events import ExchangeCall, GuardsEval, OrderFailed, PriceSnapshot, RateLimitHit
+from tradecore.model.instrument import refusal_of
+from tradecore.model.intent import Cap, Intent, IntentRow, IntentState
+from tradecore.model.order import (
+    Attempt,
+    AttemptState,
+    AttemptView,
+    Done,
+    NewOrder,
+    OrderRequest,
+    Outcome,
+    Placement,
+    PlacementKind,
+    check_attempt_move,
+)
+from tradecore.model.portfolio import TradingState
+from tradecore.model.reasons import Reason
+from tradecore.model.units import (
+    ClientOrderId,
+    IntentId,
+    Side,
+    add_bps,
+    client_order_id,
+    exact_sum,
+    floor_to_lot,
+    limit_to_tick,
+    minus,
+)
+from tradecore.ports.limiter import Priority
+
+_ATTEMPTS_MAX = 40
+"""No router may ask for more orders than this for one intent: limit everything."""
+
+
+class End(NamedTuple):
+    """Why an intent is to end now."""
+
+    reason: Reason
+    detail: str = ""
+
+
+class Asked(NamedTuple):
+    """What is to be sent next, and the guest that keeps the intent."""
+
+    request: OrderRequest
+    router: str
+
+
+class Execution:
+    """Runs intents. One task per intent; `wake` ends waits early."""
+
+    def __init__(self, desk: Desk, settler: Settler, resolver: Resolver, pictures: Pictures, teller: Teller) -> None:
+        self._desk = desk
+        self._settler = settler
+        self._resolver = resolver
+        self._pictures = pictures
+        self._teller = teller
+        self._cancels: dict[IntentId, Reason] = {}
+        self._running: dict[IntentId, asyncio.Task[None]] = {}
+        self.ended: list[Callable[[IntentRow], None]] = []
+        """Told of each intent's durable end; they must not wait."""
+
+    @property
+    def running(self) -> int:
+        """Intents being worked on."""
+        return len(self._running)
+
+    def is_running(self, intent_id: IntentId) -> bool:
+        """Tell whether a task works on the intent."""
+        return intent_id in self._running
+
+    def start(self, intent: Intent) -> None:
+        """Begin to work on a durable intent."""
+        intent_id = intent.intent_id
+        task = self._desk.spawn(self._run(intent_id), f"intent {intent_id}")
+        self._running[intent_id] = task
+        task.add_done_callback(lambda _: self._running.pop(intent_id, None))
+
+    def cancel(self, intent_id: IntentId, reason: Reason) -> None:
+        """Ask for an intent's end: its open order is cancelled, its fills are kept, nothing more is sent."""
+        self._cancels.setdefault(intent_id, reason)
+        self._resolver.wake(intent_id)
+
+    def cancel_entries(self, reason: Reason) -> None:
+        """Ask for the end of all entries."""
+        for row in list(self._desk.books.intents.values()):
+            if not row.intent.reduces:
+                self.cancel(row.intent.intent_id, reason)
+
+    async def _run(self, intent_id: IntentId) -> None:
+        desk = self._desk
+        failures = 0
+        while True:
+            try:
+                end = await self._step(intent_id)
+                if end is None:
+                    failures = 0
+                    continue
+                row = await end_intent(desk, self._settler, intent_id, end.reason, end.detail)
+                break
+            except StoreError as error:
+                # Nothing became durable, so nothing was sent on it. What stands at the venue is looked up again
+                # once the store is back; until then the intent and its money stay where they are.
+                failures += 1
+                desk.report_uncaught(f"intent {intent_id}", error)
+                desk.alert("store_unavailable", "critical", f"intent {intent_id}: {error}")
+                await desk.clock.sleep(min(30.0, 0.5 * 2 ** min(failures, 6)))
+        self._cancels.pop(intent_id, None)
+        self._teller.intent_ended(row)
+        for listener in self.ended:
+            listener(row)
+
+    async def _step(self, intent_id: IntentId) -> End | None:
+        """Take one intent one settled attempt further; an `End` says that it is over."""
+        row = self._desk.books.intents[intent_id]
+        unsettled = [a for a in self._desk.books.attempts_list(intent_id) if a.state is not AttemptState.SETTLED]
+        if unsettled:  # a restart found it open
+            await self._resolver.finish(unsettled[0].client_order_id)
+            return None
+        end = self._over(row)
+        if end is not None:
+            return end
+        gate = self._gate(row)
+        if isinstance(gate, End):
+            return gate
+        asked = self._ask_router(row)
+        if isinstance(asked, End):
+            return asked
+        prepared = await self._prepare(row, asked, gate)
+        if isinstance(prepared, End):
+            return prepared
+        placement = await self._send(prepared)
+        await self._resolver.finish(prepared.client_order_id)
+        return self._after(prepared.client_order_id, placement)
+
+    # Before an attempt ----------------------------------------------------------------------------------------
+
+    def _remaining(self, intent: Intent) -> Decimal:
+        executed = exact_sum(a.executed_quantity for a in self._desk.books.attempts_list(intent.intent_id))
+        return minus(intent.quantity, executed)
+
+    def _over(self, row: IntentRow) -> End | None:
+        desk, intent = self._desk, row.intent
+        intent_id = intent.intent_id
+        remaining = self._remaining(intent)
+        if remaining <= 0:
+            return End(Reason.FILLED)
+        if intent_id in self._cancels:
+            return End(self._cancels[intent_id])
+        if desk.clock.now_ms() >= intent.expires_ms:
+            return End(Reason.INTENT_EXPIRED)
+        if desk.stopping and not intent.reduces:
+            return End(Reason.SHUTDOWN, desk.stopping)
+        if len(desk.books.attempts_of.get(intent_id, ())) >= _ATTEMPTS_MAX:
+            return End(Reason.LADDER_EXHAUSTED, f"attempts={_ATTEMPTS_MAX}")
+        instrument = desk.instruments[intent.symbol]
+        lots = floor_to_lot(remaining, instrument.lot_size)
+        if lots <= 0 or lots < instrument.min_quantity:
+            return End(Reason.DUST_REMAINDER, f"remaining={remaining}")
+        return None
+
+    def _gate(self, row: IntentRow) -> End | Mapping[str, Cap]:
+        """Ask the risk guests again before each attempt of an entry; exits are never asked about.
+
+        Returns:
+            The caps in force for the attempt, or why the entry ends.
+        """
+        intent = row.intent
+        if intent.reduces:
+            return intent.caps
+        trading = self._desk.books.trading
+        if trading.state is not TradingState.ACTIVE:
+            halted = trading.state is TradingState.HALTED
+            return End(Reason.TRADING_HALTED if halted else Reason.TRADING_REDUCING, trading.reason)
+        number = len(self._desk.books.attempts_of.get(intent.intent_id, ()))
+        if number == 0:
+            return intent.caps  # asked a moment ago, under the account lock
+        portfolio = self._pictures.portfolio(without=intent.intent_id)
+        answer = self._desk.calls.risk(intent, portfolio, self._pictures.market())
+        self._desk.note(guards_event(intent, number + 1, answer), ids_of(intent))
+        if answer.allowed:
+            return answer.caps
+        return End(*denial_of(answer))
+
+    def _ask_router(self, row: IntentRow) -> Asked | End:
+        """Ask the guest that keeps the intent; where none can answer, an exit goes on the core's own ladder."""
+        desk, intent = self._desk, row.intent
+        attempts = tuple(a.view for a in desk.books.attempts_list(intent.intent_id))
+        book = self._pictures.fresh_book(intent.symbol)
+        if book is not None:
+            age = desk.clock.now_ms() - book.received_ms
+            desk.note(PriceSnapshot(intent.symbol, book.best_bid, book.best_ask, age, book.source), ids_of(intent))
+        if not (intent.reduces and self._router_is_spent(intent, attempts)):
+            answer = desk.calls.route(intent, book, attempts, desk.clock.now_ms(), row.router)
+            if isinstance(answer.answer, OrderRequest):
+                return Asked(self._bounded(intent, answer.answer), answer.router)
+            if not intent.reduces:
+                if isinstance(answer.answer, Done):
+                    return End(answer.answer.reason, answer.answer.detail)
+                reason = Reason.GUEST_FAULT if answer.fault else Reason.ROUTER_MISSING
+                return End(reason, answer.fault or "no router took the intent")
+        # An exit: no guest can block it by a fault, by silence, or by saying "done" while something is left.
+        order = next_exit_order(desk.config.exit_ladder, intent, book, attempts)
+        return Asked(order, row.router) if order is not None else End(Reason.LADDER_EXHAUSTED, "core exit ladder")
+
+    def _router_is_spent(self, intent: Intent, attempts: Sequence[AttemptView]) -> bool:
+        """Tell whether the router has had its tries at an exit: then the core's own ladder sells."""
+        ladder = self._desk.config.exit_ladder
+        if any(a.label.startswith(CORE_LABEL) for a in attempts):
+            return True
+        late = self._desk.clock.now_ms() - intent.created_ms > ladder.attempts * ladder.ttl_ms
+        return late or len(attempts) >= ladder.attempts
+
+    def _bounded(self, intent: Intent, request: OrderRequest) -> OrderRequest:
+        """Hold a router's wish about an exit within bounds: it may not shrink it or sit on it."""
+        if not intent.reduces:
+            return request
+        ttl = min(request.ttl_ms, self._desk.config.exit_ladder.ttl_ms)
+        return request._replace(quantity=self._remaining(intent), ttl_ms=ttl, post_only=False)
+
+    # One attempt ----------------------------------------------------------------------------------------------
+
+    async def _prepare(self, row: IntentRow, asked: Asked, caps: Mapping[str, Cap]) -> Attempt | End:
+        """Fix price and quantity within the caps and make the attempt durable (transaction 2)."""
+        desk, intent = self._desk, row.intent
+        instrument = desk.instruments[intent.symbol]
+        price, clipped_by = clipped_price(intent, asked.request.price, caps)
+        price = limit_to_tick(price, instrument.tick_size, intent.side)
+        wanted = min(asked.request.quantity, self._remaining(intent))
+        quantity = floor_to_lot(wanted, instrument.lot_size)
+        refusal = refusal_of(instrument, intent.side, quantity, price)
+        if refusal is not None:
+            executed = intent.quantity > self._remaining(intent)
+            small = refusal.reason in {Reason.NOTIONAL_BELOW_MIN, Reason.QUANTITY_BELOW_MIN}
+            reason = Reason.DUST_REMAINDER if executed and small else refusal.reason
+            return End(reason, f"value={refusal.value}, threshold={refusal.threshold}")
+        number = len(desk.books.attempts_of.get(intent.intent_id, ())) + 1
+        client_id = client_order_id(desk.config.account, intent.intent_id, number)
+        attempt = Attempt(
+            client_order_id=client_id, intent_id=intent.intent_id, number=number,
+            wire_id=desk.venue.wire_id(client_id), symbol=intent.symbol, side=intent.side,
+            request=asked.request._replace(price=price, quantity=quantity), state=AttemptState.PREPARED,
+            reduces=intent.reduces, clipped_by=clipped_by, prepared_ms=desk.clock.now_ms(),
+        )  # fmt: skip
+        async with desk.transaction() as work:
+            current = work.intent(intent.intent_id)
+            assert current is not None
+            if current.state is IntentState.RESERVED or current.router != asked.router:
+                work.put(current._replace(state=IntentState.WORKING, router=asked.router))
+            work.put(attempt)
+            work.tell(attempt_event(attempt), ids_of(intent, attempt))
+        return attempt
+
+    async def _send(self, attempt: Attempt) -> Placement:
+        """Wait for a turn, write SENDING (transaction 3), send once, judge (transaction 4)."""
+        desk = self._desk
+        intent = desk.books.intents[attempt.intent_id].intent
+        asked_ms = desk.clock.now_ms()
+        turn = await desk.limiter.acquire(Priority.ORDER, deadline_ms=None if intent.reduces else intent.expires_ms)
+        now = desk.clock.now_ms()
+        if now > asked_ms:
+            desk.note(RateLimitHit("place", now - asked_ms, "limiter"), ids_of(intent, attempt))
+        stop = Reason.LIMITER_REFUSED if not turn else self._late_stop(intent)
+        if stop is not None:
+            await self._resolver.close_unsent(attempt, stop, "stopped before the send")
+            return Placement(PlacementKind.NOT_SENT, stop)
+        timing = desk.venue.timing
+        sending = attempt._replace(
+            state=AttemptState.SENDING, sent_ms=now,
+            fence_ms=now + timing.receive_window_ms + timing.engine_timeout_ms + timing.clock_error_ms,
+            cancel_after_ms=now + attempt.request.ttl_ms,
+        )  # fmt: skip
+        check_attempt_move(attempt.state, sending.state)
+        async with desk.transaction() as work:
+            work.put(sending)
+            work.tell(attempt_event(sending), ids_of(intent, sending))
+        desk.sent_at.append(now)
+        desk.tally.orders_sent += 1
+        request = sending.request
+        order = NewOrder(
+            sending.wire_id, sending.symbol, sending.side, request.time_in_force, request.price, request.quantity,
+            request.post_only,
+        )  # fmt: skip
+        # Shielded: a cancelled task must not lose the answer of a request that is already under way.
+        placement = await asyncio.shield(asyncio.ensure_future(desk.venue.place(order)))
+        await self._judge(sending, placement)
+        return placement
+
+    def _late_stop(self, intent: Intent) -> Reason | None:
+        """Look once more, after the wait for a turn, at what may have changed meanwhile (INV-11, INV-15)."""
+        desk = self._desk
+        if intent.intent_id in self._cancels:
+            return self._cancels[intent.intent_id]
+        instrument = desk.instruments[intent.symbol]
+        if not (instrument.can_sell if intent.side is Side.SELL else instrument.can_buy):
+            return Reason.SYMBOL_HALTED
+        if intent.reduces:
+            return None
+        if desk.clock.now_ms() >= intent.expires_ms:
+            return Reason.INTENT_EXPIRED
+        if desk.stopping:
+            return Reason.SHUTDOWN
+        return None if desk.books.trading.state is TradingState.ACTIVE else Reason.TRADING_HALTED
+
+    async def _judge(self, attempt: Attempt, placement: Placement) -> None:
+        """Write what the send proved: one of four, and nothing in between (R13)."""
+        desk = self._desk
+        self._trace(attempt, placement)
+        if placement.kind is PlacementKind.ACCEPTED and placement.report is not None:
+            await self._settler.apply(attempt.client_order_id, placement.report, latency_ms=placement.latency_ms)
+            return
+        async with desk.transaction() as work:
+            row = work.intent(attempt.intent_id)
+            assert row is not None
+            if placement.kind is PlacementKind.NOT_SENT or placement.kind is PlacementKind.REJECTED:
+                sent = placement.kind is PlacementKind.REJECTED
+                closed = attempt._replace(
+                    state=AttemptState.CLOSED, outcome=Outcome.REJECTED if sent else Outcome.NOT_SENT,
+                    code=placement.code or str(placement.reason), detail=placement.detail,
+                    sent_ms=attempt.sent_ms if sent else None,
+                )  # fmt: skip
+                work.put(closed)
+                self._settler.put_settled(work, closed)
+                return
+            unknown = attempt._replace(
+                state=AttemptState.UNKNOWN, code="", detail=placement.detail or str(placement.reason)
+            )
+            work.put(unknown)
+            work.tell(
+                OrderFailed(
+                    attempt.symbol, str(attempt.side), attempt.number, "UNKNOWN",
+                    placement.code or str(Reason.OUTCOME_UNKNOWN), "unknown", placement.detail, placement.latency_ms,
+                ),
+                ids_of(row.intent, unknown),
+            )  # fmt: skip
+
+    def _trace(self, attempt: Attempt, placement: Placement) -> None:
+        if placement.retry_after_s is not None:
+            self._desk.limiter.penalize(placement.retry_after_s)
+        self._desk.note(
+            ExchangeCall(
+                "place", attempt.symbol, placement.status, placement.latency_ms, None,
+                "" if placement.kind is PlacementKind.ACCEPTED else f"{placement.kind}: {placement.code}",
+            )
+        )  # fmt: skip
+
+    def _after(self, client_order_id: ClientOrderId, placement: Placement) -> End | None:
+        """Tell whether a settled attempt ends its intent; the router is asked again otherwise."""
+        if placement.kind is PlacementKind.REJECTED:
+            money = placement.reason is Reason.INSUFFICIENT_FUNDS
+            reason = Reason.INSUFFICIENT_FUNDS if money else Reason.VENUE_REJECTED
+            return End(reason, f"{placement.code}: {placement.detail}")
+        if placement.kind is PlacementKind.NOT_SENT:
+            attempt = self._desk.books.attempts.get(client_order_id)
+            return End(placement.reason, attempt.detail if attempt is not None else placement.detail)
+        return None
+
+
+def clipped_price(intent: Intent, price: Decimal, caps: Mapping[str, Cap]) -> tuple[Decimal, str]:
+    """Hold a limit within the intent's cap and the tighter slippage of the moment; say which guest clipped it."""
+    cap, by = intent.price_cap, "core"
+    if "slippage_bps_max" in intent.caps:
+        by = intent.caps["slippage_bps_max"].plugin
+    slippage = caps.get("slippage_bps_max")
+    if slippage is not None and not intent.reduces:
+        moment = add_bps(intent.price, slippage.value)
+        if moment < cap:
+            cap, by = moment, slippage.plugin
+    if intent.side is Side.BUY:
+        return (cap, by) if price > cap else (price, "")
+    return (cap, by) if price < cap else (price, "")
+
+
+def guards_event(intent: Intent, attempt: int, answer: RiskAnswer) -> GuardsEval:
+    """Describe what the risk guests said."""
+    caps = {name: f"{cap.value} {cap.plugin}" for name, cap in answer.caps.items()}
+    return GuardsEval(intent.symbol, attempt, answer.allowed, answer.checks, caps)
+
+
+def denial_of(answer: RiskAnswer) -> tuple[Reason, str]:
+    """Name the check that denied, or the fault."""
+    denied = answer.denied
+    if denied is None:
+        return Reason.RISK_MISSING, answer.fault
+    facts = f"value={denied.value}, threshold={denied.threshold} {denied.unit}"
+    return Reason.RISK_REFUSED, f"{denied.plugin}.{denied.limit}: {facts}"

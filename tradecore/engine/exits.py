@@ -1,0 +1,202 @@
+"""Leaving positions: no guest is asked, so none can block, shrink or delay it (HOOKS.md, R2, R28).
+
+A position that is to be left keeps its reason durably until it is flat; rounds of the ladder follow each other with a
+growing wait. What cannot be sold is a state with age, attempts and an alarm, never a silent retry.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradecore.engine.desk import Desk, ids_of
+from tradecore.engine.execution import Execution
+from tradecore.engine.intents import create_intents
+from tradecore.engine.levels import Trigger
+from tradecore.engine.money import VenueMoney
+from tradecore.engine.picture import Pictures
+from tradecore.engine.settle import Settler
+from tradecore.errors import DuplicateRecord, StoreError
+from tradecore.model.events import SellSizingCalc, SellTriggerEval
+from tradecore.model.instrument import Instrument, Refusal, refusal_of
+from tradecore.model.intent import Intent, IntentRow
+from tradecore.model.position import Position, PositionState
+from tradecore.model.reasons import Reason
+from tradecore.model.signal import Signal
+from tradecore.model.units import (
+    ZERO,
+    IntentId,
+    PositionId,
+    Side,
+    add_bps,
+    ceil_to_tick,
+    floor_to_lot,
+    minus,
+    signal_id,
+)
+
+_SMALL = frozenset({Reason.QUANTITY_BELOW_MIN, Reason.NOTIONAL_BELOW_MIN})
+
+
+class Exits:
+    """Makes exit intents and sees to it that a position that is to be left is left."""
+
+    def __init__(
+        self, desk: Desk, settler: Settler, execution: Execution, pictures: Pictures, money: VenueMoney
+    ) -> None:
+        self._desk = desk
+        self._settler = settler
+        self._execution = execution
+        self._pictures = pictures
+        self._money = money
+        execution.ended.append(self._intent_ended)
+
+    async def leave(self, position_id: PositionId, trigger: Trigger, price: Decimal) -> str:
+        """Decide, durably, that a position is to be left, and begin.
+
+        Args:
+            price: What the market showed when it was decided, quote per base.
+        Returns:
+            What was done, for whoever asked.
+        """
+        desk = self._desk
+        position = desk.books.positions.get(position_id)
+        if position is None:
+            return "no such open position"
+        if position.close_reason is not None or desk.books.exit_of(position_id) is not None:
+            return "is being left already"
+        for row in desk.books.live_intents_on(position.symbol):
+            if row.intent.position_id == position_id and not row.intent.reduces:
+                self._execution.cancel(row.intent.intent_id, Reason.LEAVE)
+        async with desk.transaction() as work:
+            current = work.position(position_id)
+            if current is None or current.state is PositionState.CLOSED:
+                return "no such open position"
+            work.put(current._replace(close_reason=trigger.reason))
+            work.tell(
+                SellTriggerEval(
+                    position_id, position.symbol, str(trigger.reason), trigger.by, trigger.level, price,
+                    position.average_price, position.peak_price, desk.clock.now_ms() - position.opened_ms,
+                    dict(position.levels.inputs),
+                )
+            )  # fmt: skip
+        return await self._round(position_id, trigger.by, price)
+
+    def resume(self) -> None:
+        """Go on with positions that were to be left when the run before ended."""
+        for position in list(self._desk.books.positions.values()):
+            if position.close_reason is not None and self._desk.books.exit_of(position.position_id) is None:
+                self._later(position.position_id, 0.0)
+
+    def _intent_ended(self, row: IntentRow) -> None:
+        position_id = row.intent.position_id
+        if not row.intent.reduces or position_id is None:
+            return
+        position = self._desk.books.positions.get(position_id)
+        if position is not None and position.close_reason is not None and not self._desk.stopping:
+            waits = self._desk.config.exit_ladder.backoff_s
+            self._later(position_id, waits[min(position.exit_attempts, len(waits) - 1)])
+
+    def _later(self, position_id: PositionId, seconds: float) -> None:
+        self._desk.spawn(self._again(position_id, seconds), f"exit {position_id}")
+
+    async def _again(self, position_id: PositionId, seconds: float) -> None:
+        desk = self._desk
+        if seconds:
+            await desk.clock.sleep(seconds)
+        await self._money.refresh()
+        position = desk.books.positions.get(position_id)
+        if position is None or desk.stopping or desk.books.exit_of(position_id) is not None:
+            return
+        async with desk.transaction() as work:
+            current = work.position(position_id)
+            if current is None or current.state is PositionState.CLOSED:
+                return
+            position = current._replace(exit_attempts=current.exit_attempts + 1)
+            work.put(position)
+        await self._round(position_id, "core", desk.mark(position.symbol) or position.average_price)
+
+    # One round ------------------------------------------------------------------------------------------------
+
+    async def _round(self, position_id: PositionId, by: str, price: Decimal) -> str:
+        """Make the exit intent of one round of the ladder, or say why there can be none now."""
+        desk = self._desk
+        position = desk.books.positions[position_id]
+        instrument = desk.instruments[position.symbol]
+        free = self._money.free_base(instrument.base)
+        quantity = floor_to_lot(max(ZERO, min(position.quantity, free)), instrument.lot_size)
+        if instrument.max_quantity and quantity > instrument.max_quantity:
+            quantity = floor_to_lot(instrument.max_quantity, instrument.lot_size)
+        intent = self._intent(position, instrument, quantity, by, price)
+        refusal = refusal_of(instrument, Side.SELL, quantity, max(intent.price_cap, instrument.tick_size))
+        # judged at the price of the moment: the collar is only how far it may fall before we stop selling
+        if refusal is not None and refusal.reason is Reason.NOTIONAL_BELOW_MIN:
+            refusal = refusal_of(instrument, Side.SELL, quantity, ceil_to_tick(price, instrument.tick_size))
+        if refusal is not None:
+            return await self._cannot(position, refusal, free)
+        try:
+            await self._begin(position, intent, free)
+        except DuplicateRecord as error:
+            return f"is being left already: {error}"
+        except StoreError as error:
+            desk.alert("store_unavailable", "critical", f"exit of {position.symbol}: {error}")
+            self._later(position_id, 1.0)
+            return f"store unavailable: {error}"
+        self._execution.start(intent)
+        return f"selling {quantity} {instrument.base}"
+
+    async def _begin(self, position: Position, intent: Intent, free: Decimal) -> None:
+        desk = self._desk
+        await create_intents(desk, [intent])
+        async with desk.transaction() as work:
+            current = work.position(position.position_id)
+            if current is not None and current.state is PositionState.UNSELLABLE:
+                work.put(current._replace(state=PositionState.OPEN, unsellable_since_ms=None))
+            dust = minus(position.quantity, intent.quantity)
+            work.tell(
+                SellSizingCalc(
+                    position.position_id, position.symbol, position.quantity, free, intent.quantity, max(ZERO, dust)
+                ),
+                ids_of(intent),
+            )
+
+    def _intent(self, position: Position, instrument: Instrument, quantity: Decimal, by: str, price: Decimal) -> Intent:
+        desk = self._desk
+        now = desk.clock.now_ms()
+        book = self._pictures.fresh_book(position.symbol)
+        touch = book.best_bid if book is not None and book.best_bid is not None else price
+        collar = desk.config.price_collar_bps.copy_negate()
+        cap = ceil_to_tick(max(ZERO, add_bps(min(touch, price), collar)), instrument.tick_size)
+        reason = str(position.close_reason)
+        signal = Signal(
+            signal_id(by, position.symbol, Side.SELL, now, f"{position.position_id}/{position.exit_attempts}"), by,
+            position.symbol, Side.SELL, now, now + desk.config.intent_ttl_ms, price, now, 1.0, reason, 0.0, 0.0, "",
+            position_id=position.position_id,
+        )  # fmt: skip
+        return Intent(
+            intent_id=IntentId(desk.ids.new("intent")), signal=signal, symbol=position.symbol, side=Side.SELL,
+            quantity=quantity, price=price, price_ms=now, price_cap=cap, created_ms=now,
+            expires_ms=now + desk.config.intent_ttl_ms,
+            constraint="core: position" if quantity else "core: nothing free", reduces=True,
+            position_id=position.position_id,
+        )  # fmt: skip
+
+    async def _cannot(self, position: Position, refusal: Refusal, free: Decimal) -> str:
+        """Book a remainder as dust, or make the position unsellable: a state with age, attempts and an alarm."""
+        desk = self._desk
+        facts = f"{refusal.reason}: value={refusal.value}, threshold={refusal.threshold}"
+        async with desk.transaction() as work:
+            current = work.position(position.position_id)
+            if current is None or current.state is PositionState.CLOSED:
+                return "is closed"
+            if refusal.reason in _SMALL and free >= current.quantity:
+                self._settler.close_if_unsellable(work, current, current.close_reason or Reason.DUST_REMAINDER)
+                return f"too small to sell, booked as dust: {facts}"
+            since = current.unsellable_since_ms or desk.clock.now_ms()
+            unsellable = current._replace(state=PositionState.UNSELLABLE, unsellable_since_ms=since)
+            work.put(unsellable)
+            work.tell(self._settler.updated(unsellable, f"unsellable: {facts}"))
+        age = desk.clock.now_ms() - since
+        desk.alert("position_unsellable", "critical", f"{position.symbol} for {age} ms: {facts}, free={free}")
+        waits = desk.config.exit_ladder.backoff_s
+        self._later(position.position_id, waits[min(position.exit_attempts, len(waits) - 1)])
+        return f"cannot be sold now: {facts}"

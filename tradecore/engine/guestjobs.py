@@ -1,0 +1,68 @@
+"""Jobs of guests: asked at their interval, remembered durably, obeyed within bounds.
+
+A job proposes signals or Tunes. A Tune is checked against the target's Settings, is in force from the next row, is
+journalled, and is undone when the guest that asked for it is quarantined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from tradecore.engine.desk import Desk
+from tradecore.engine.jobs import Jobs
+from tradecore.engine.picture import Pictures
+from tradecore.engine.scan import Scanner
+from tradecore.errors import SettingsError
+from tradecore.model.events import TuneApplied
+from tradecore.model.records import Memory
+from tradecore.model.signal import Job, Tune
+
+
+class GuestJobs:
+    """Plans guests' jobs and carries out what they propose."""
+
+    def __init__(self, desk: Desk, jobs: Jobs, pictures: Pictures, scanner: Scanner) -> None:
+        self._desk = desk
+        self._jobs = jobs
+        self._pictures = pictures
+        self._scanner = scanner
+
+    def plan(self, intervals_s: Mapping[str, float], least_s: float) -> None:
+        """Plan every guest's jobs; one that is named as an interval setting uses that interval."""
+        for plugin, job in self._desk.calls.jobs():
+            interval = max(least_s, intervals_s.get(job.name, job.interval_s))
+
+            async def ask(plugin: str = plugin, job: Job = job) -> None:
+                await self._ask(plugin, job)
+
+            self._jobs.add(f"{plugin}.{job.name}", ask, interval)
+
+    async def _ask(self, plugin: str, job: Job) -> None:
+        desk = self._desk
+        key = f"job/{plugin}/{job.name}"
+        text = desk.recall(key)
+        last = orjson.loads(text) if text else None
+        answer = desk.calls.ask_job(plugin, job, self._pictures.portfolio(), self._pictures.market(), last)
+        if answer is None:
+            return
+        if answer.state is not None:
+            await desk.remember(key, orjson.dumps(dict(answer.state)).decode())
+        for tune in answer.tunes:
+            await self.tune(plugin, tune)
+
+    async def tune(self, by: str, tune: Tune) -> None:
+        """Put a guest's wish about another guest's setting in force from the next row on."""
+        desk = self._desk
+        try:
+            old, new = desk.calls.tune(tune)
+        except SettingsError as error:
+            desk.alert("tune_refused", "warning", f"{by}: {error}")
+            return
+        if old == new:
+            return
+        self._scanner.forget()
+        async with desk.transaction() as work:
+            work.put(Memory(f"tune/{tune.setting}", orjson.dumps([by, tune.value]).decode(), desk.clock.now_ms()))
+            work.tell(TuneApplied(by, tune.setting, old, new, tune.reason))

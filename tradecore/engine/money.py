@@ -1,0 +1,67 @@
+"""What the venue says we hold, read beside the loop; the last answer is used, with its age (R20)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+
+from tradecore.engine.desk import Desk
+from tradecore.errors import RetryableVenueError, VenueRefused
+from tradecore.model.events import BalanceRefresh
+from tradecore.model.units import ZERO
+from tradecore.ports.limiter import Priority
+from tradecore.ports.venue import Balance
+
+
+class VenueMoney:
+    """The newest balances of the venue and when they came."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.balances: Mapping[str, Balance] | None = None
+        """``None`` until the first answer: a missing answer is not zero."""
+        self.read_ms = 0
+        self._touched_ms: dict[str, int] = {}
+
+    def touched(self, coin: str) -> None:
+        """Take note that a fill moved a coin: older answers about it are stale."""
+        self._touched_ms[coin] = self._desk.clock.now_ms()
+
+    @property
+    def age_ms(self) -> int:
+        """Age of the balances."""
+        return self._desk.clock.now_ms() - self.read_ms
+
+    async def refresh(self) -> bool:
+        """Read the balances with a limit of time; on failure the last ones stay in use (R20)."""
+        desk = self._desk
+        started = desk.clock.now_ms()
+        problem = ""
+        try:
+            async with asyncio.timeout(desk.config.balance_timeout_s):
+                await desk.limiter.acquire(Priority.RECONCILE)
+                balances = await desk.venue.balances()
+        except (TimeoutError, RetryableVenueError, VenueRefused) as error:
+            problem = f"{type(error).__name__}: {error}"
+            if isinstance(error, RetryableVenueError) and error.retry_after_s is not None:
+                desk.limiter.penalize(error.retry_after_s)
+        else:
+            self.balances, self.read_ms = balances, started
+        desk.tally.balance_refreshes += 1
+        desk.tally.balance_timeouts += bool(problem)
+        latency = float(desk.clock.now_ms() - started)
+        desk.note(BalanceRefresh(not problem, latency, self.age_ms, problem))
+        if problem:
+            desk.alert("balance_stale", "warning", f"balances are {self.age_ms} ms old: {problem}")
+        return not problem
+
+    def free_base(self, coin: str) -> Decimal:
+        """What can be sold of a coin: the ledger's figure, and the venue's where its answer is not stale (R28)."""
+        books = self._desk.books
+        available = books.available(coin)
+        if self.balances is None or self._touched_ms.get(coin, -1) >= self.read_ms:
+            return available
+        balance = self.balances.get(coin)
+        venue_free = balance.free if balance is not None else ZERO
+        return min(available, venue_free)

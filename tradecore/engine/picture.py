@@ -1,0 +1,194 @@
+"""Frozen pictures of account and market for deciding hooks, made anew only when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+from tradecore.engine.budget import worst_spend
+from tradecore.engine.desk import Desk
+from tradecore.engine.intents import trades_today
+from tradecore.market.frame import Market, MarketFrame
+from tradecore.model.book import Book
+from tradecore.model.intent import Intent
+from tradecore.model.portfolio import FillRate, Portfolio
+from tradecore.model.position import ClosedPosition
+from tradecore.model.records import Memory
+from tradecore.model.units import ZERO, IntentId, canonical, exact_sum, minus, plus, times
+
+_DAY_MS = 86_400_000
+_MINUTE_MS = 60_000
+
+
+class _Books(Mapping[str, Book]):
+    """Newest book per symbol, asked of the feed only when a guest looks."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __getitem__(self, symbol: str) -> Book:
+        book = self._desk.feed.book(symbol)
+        if book is None:
+            raise KeyError(symbol)
+        return book
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._desk.feed.symbols)
+
+    def __len__(self) -> int:
+        return len(self._desk.feed.symbols)
+
+
+class Pictures:
+    """Makes `Portfolio` and `Market` for the moment."""
+
+    def __init__(self, desk: Desk, history_rows: int) -> None:
+        self._desk = desk
+        self._history_rows = history_rows
+        self._books = _Books(desk)
+        self._frame: MarketFrame | None = None
+        self._frame_ms = -1
+        self._portfolio: Portfolio | None = None
+        self._portfolio_key: tuple[int, int, str] = (-1, -1, "")
+        self._closed: tuple[ClosedPosition, ...] = ()
+        self._row_ms = 0
+
+    def new_row(self, row_ms: int) -> None:
+        """Take note that a row closed: marks have moved."""
+        self._row_ms = row_ms
+
+    def market(self) -> Market:
+        """The market up to the newest closed row."""
+        if self._frame is None or self._frame_ms != self._row_ms:
+            self._frame = self._desk.feed.history(self._history_rows)
+            self._frame_ms = self._row_ms
+        return Market(self._frame, self._desk.clock.now_ms(), self._books)
+
+    def fresh_book(self, symbol: str) -> Book | None:
+        """The newest book if it is young enough to price an order; ``None`` otherwise."""
+        book = self._desk.feed.book(symbol)
+        if book is None or self._desk.clock.now_ms() - book.received_ms > self._desk.config.book_age_ms_max:
+            return None
+        return book
+
+    def marks(self) -> Mapping[str, Decimal]:
+        """Newest price of each symbol with a position."""
+        found = {}
+        for position in self._desk.books.positions.values():
+            mark = self._desk.mark(position.symbol)
+            if mark is not None:
+                found[position.symbol] = mark
+        return found
+
+    def equity(self) -> Decimal:
+        """Everything the ledger says we own, at its marks, in the account's currency.
+
+        A coin without a price counts nothing (no price is invented); it shows up as a difference in health checks.
+        """
+        desk = self._desk
+        parts = []
+        for (account, coin), amount in desk.books.balances.items():
+            if account == "assets" and amount:
+                rate = desk.rate(coin, desk.config.currency)
+                if rate is not None:
+                    parts.append(times(amount, rate))
+        return exact_sum(parts)
+
+    def exposure(self) -> Decimal:
+        """Positions at their marks plus active buy reservations: a function of the books (idea 3)."""
+        books = self._desk.books
+        marks = self.marks()
+        held = [times(p.quantity, marks.get(p.symbol, p.average_price)) for p in books.positions.values()]
+        return plus(exact_sum(held), books.reserved(self._desk.config.currency))
+
+    def free(self, exposure: Decimal | None = None) -> Decimal:
+        """What a new entry may spend: available in the ledger, and within the capital limit."""
+        desk = self._desk
+        free = desk.books.available(desk.config.currency)
+        limit = desk.config.capital_limit
+        if limit is None:
+            return free
+        return max(ZERO, min(free, minus(limit, exposure if exposure is not None else self.exposure())))
+
+    def portfolio(self, *, without: IntentId | None = None, planned: Sequence[Intent] = ()) -> Portfolio:
+        """The account now.
+
+        Args:
+            without: The intent asked about, which must not count as pending.
+            planned: Earlier legs of the same group, counted as pending though not durable yet.
+        """
+        key = (self._desk.books.version, self._row_ms, without or "")
+        if self._portfolio is None or self._portfolio_key != key:
+            self._portfolio = self._make(without)
+            self._portfolio_key = key
+        picture = self._portfolio
+        return _with_planned(self._desk, picture, planned) if planned else picture
+
+    def _make(self, without: IntentId | None) -> Portfolio:
+        desk = self._desk
+        books, now = desk.books, desk.clock.now_ms()
+        exposure = self.exposure()
+        equity = self.equity()
+        day_open, day_peak = self._day(now, equity)
+        if books.closed and (not self._closed or self._closed[-1] is not books.closed[-1]):
+            self._closed = tuple(books.closed)
+        while desk.sent_at and desk.sent_at[0] < now - _MINUTE_MS:
+            desk.sent_at.popleft()
+        return Portfolio(
+            as_of_ms=now, currency=desk.config.currency, state=books.trading.state, equity=equity,
+            equity_day_open=day_open, equity_day_peak=day_peak, free=self.free(exposure),
+            reserved=books.reserved(desk.config.currency), exposure=exposure,
+            positions=tuple(books.positions.values()),
+            pending=tuple(r.intent for r in books.intents.values() if r.intent.intent_id != without),
+            closed=self._closed,
+            trades_today=trades_today(desk, now), orders_last_minute=len(desk.sent_at),
+            dust=MappingProxyType(dict(books.dust)), fill_rate_24h=MappingProxyType(self._fill_rates(now)),
+            locks=(), marks=MappingProxyType(dict(self.marks())),
+        )  # fmt: skip
+
+    def _fill_rates(self, now_ms: int) -> dict[str, FillRate]:
+        outcomes = self._desk.outcomes_24h
+        while outcomes and outcomes[0][0] < now_ms - _DAY_MS:
+            outcomes.popleft()
+        rates: dict[str, FillRate] = {}
+        for _, symbol, filled in outcomes:
+            old = rates.get(symbol, FillRate(0, 0))
+            rates[symbol] = FillRate(old.attempts + 1, old.filled + filled)
+        return rates
+
+    def _day(self, now_ms: int, equity: Decimal) -> tuple[Decimal, Decimal]:
+        """Equity at the day's start and its highest since, from the durable fact or from now on."""
+        day, opened, peak = _day_fact(self._desk.recall("day"))
+        if day != now_ms // _DAY_MS:
+            return equity, equity
+        return opened, max(peak, equity)
+
+    def day_memory(self) -> Memory | None:
+        """The day's figures as a row, marked every row on every path; ``None`` where nothing has changed."""
+        now = self._desk.clock.now_ms()
+        opened, peak = self._day(now, self.equity())
+        text = f"{now // _DAY_MS} {canonical(opened)} {canonical(peak)}"
+        return None if text == self._desk.recall("day") else Memory("day", text, now)
+
+
+def _day_fact(text: str) -> tuple[int, Decimal, Decimal]:
+    if not text:
+        return -1, ZERO, ZERO
+    day, opened, peak = text.split(" ")
+    return int(day), Decimal(opened), Decimal(peak)
+
+
+def _with_planned(desk: Desk, picture: Portfolio, planned: Sequence[Intent]) -> Portfolio:
+    spent = []
+    for intent in planned:
+        currency, amount = worst_spend(desk.instruments[intent.symbol], intent.side, intent.quantity, intent.price_cap)
+        if currency == picture.currency:
+            spent.append(amount)
+    total = exact_sum(spent)
+    return picture._replace(
+        pending=(*picture.pending, *planned),
+        free=max(ZERO, minus(picture.free, total)),
+        reserved=plus(picture.reserved, total),
+        exposure=plus(picture.exposure, total),
+    )

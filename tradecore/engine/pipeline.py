@@ -1,0 +1,359 @@
+"""One row's candidates on their way to intents: every one gets an answer.
+
+fresh? symbol free? -> account lock -> size -> risk_check -> price cap -> transaction 1. Legs of a group are asked in
+turn, the earlier ones counted as pending; all or none are reserved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from tradecore.engine.budget import affordable
+from tradecore.engine.desk import Desk, ids_of
+from tradecore.engine.execution import Execution, denial_of, guards_event
+from tradecore.engine.intents import create_intents
+from tradecore.engine.levels import Trigger
+from tradecore.engine.picture import Pictures
+from tradecore.engine.scan import Hit, Scanner
+from tradecore.errors import DuplicateRecord, StoreError, UnitError
+from tradecore.model.events import (
+    DecisionOutcome,
+    DropTriggerEval,
+    DuplicateOrderBlocked,
+    DynamicConstraints,
+    Ids,
+    RiskLimitsEval,
+    ScanOutcomes,
+    SizingCalc,
+)
+from tradecore.model.instrument import Instrument, refusal_of
+from tradecore.model.intent import Cap, Intent
+from tradecore.model.portfolio import TradingState
+from tradecore.model.position import Position
+from tradecore.model.reasons import Reason
+from tradecore.model.signal import Signal
+from tradecore.model.units import (
+    IntentId,
+    PositionId,
+    Side,
+    add_bps,
+    canonical,
+    decimal_of,
+    floor_to_lot,
+    floor_to_tick,
+    price_of,
+    signal_id,
+    times,
+)
+
+
+class Refused(NamedTuple):
+    """Why a candidate becomes no intent."""
+
+    reason: Reason
+    by: str = "core"
+    detail: str = ""
+
+
+class Pipeline:
+    """Judges rows and makes entry intents."""
+
+    def __init__(self, desk: Desk, scanner: Scanner, pictures: Pictures, execution: Execution) -> None:
+        self._desk = desk
+        self._scanner = scanner
+        self._pictures = pictures
+        self._execution = execution
+        self.follow_faulted = False
+        """True while positions cannot be led: entries are halted (HOOKS.md `follow`)."""
+        self.last_reasons: dict[str, str] = {}
+        """Symbol to its newest refusal after a signal, for people."""
+
+    async def row_closed(self) -> None:
+        """Judge the row that has just been taken: wishes become signals, signals intents or refusals."""
+        desk = self._desk
+        started = desk.clock.monotonic_s()
+        row = self._scanner.next_row()
+        outcomes: Counter[str] = Counter({str(reason): count for reason, count in row.counts.items()})
+        by_symbol: dict[str, Reason] = {}
+        for legs in in_groups(row.hits):
+            for hit, reason in await self._legs(legs, row.row_ms, by_symbol):
+                better = by_symbol.get(hit.symbol) is not Reason.INTENT_CREATED
+                if better and (reason is Reason.INTENT_CREATED or hit.symbol not in by_symbol):
+                    by_symbol[hit.symbol] = reason
+        outcomes.update(str(reason) for reason in by_symbol.values())
+        candidates = sum(outcomes.values())
+        assert candidates == len(desk.feed.symbols), (candidates, len(desk.feed.symbols))
+        desk.tally.rows += 1
+        desk.tally.candidates += candidates
+        desk.tally.outcomes.update(outcomes)
+        desk.tally.signals += len(row.hits)
+        took = 0 if desk.clock.virtual else int((desk.clock.monotonic_s() - started) * 1e6)
+        desk.note(ScanOutcomes(row.row_ms, candidates, dict(sorted(outcomes.items())), took))
+
+    async def _legs(self, legs: Sequence[Hit], row_ms: int, decided: dict[str, Reason]) -> Sequence[tuple[Hit, Reason]]:
+        """Take one candidate, or all legs of a group, from wish to reservation."""
+        results: list[tuple[Hit, Reason]] = []
+        intents: list[Intent] = []
+        async with self._desk.account_lock:
+            for hit in legs:
+                if decided.get(hit.symbol) is Reason.INTENT_CREATED:
+                    results.append((hit, Reason.SYMBOL_BUSY))
+                    continue
+                planned = self._plan(hit, row_ms, intents)
+                if isinstance(planned, Refused):
+                    results.append((hit, planned.reason))
+                    self._say(hit, row_ms, planned)
+                else:
+                    intents.append(planned)
+                    results.append((hit, Reason.INTENT_CREATED))
+            if intents and len(intents) < len(legs):
+                return self._group_refused(results, row_ms)
+            if intents:
+                refused = await self._create(intents)
+                if refused is not None:
+                    for hit in legs:
+                        self._say(hit, row_ms, refused)
+                    return [(hit, refused.reason) for hit in legs]
+        for hit, reason in results:
+            if reason is Reason.INTENT_CREATED:
+                self._say(hit, row_ms, Refused(reason))
+        for intent in intents:
+            self._execution.start(intent)
+        return results
+
+    def _group_refused(self, results: list[tuple[Hit, Reason]], row_ms: int) -> Sequence[tuple[Hit, Reason]]:
+        """Let no leg go where one was refused."""
+        changed = []
+        for hit, reason in results:
+            if reason is Reason.INTENT_CREATED:
+                self._say(hit, row_ms, Refused(Reason.GROUP_REFUSED, detail="another leg was refused"))
+                changed.append((hit, Reason.GROUP_REFUSED))
+            else:
+                changed.append((hit, reason))
+        return changed
+
+    async def _create(self, intents: Sequence[Intent]) -> Refused | None:
+        try:
+            await create_intents(self._desk, intents)
+        except DuplicateRecord as error:
+            async with self._desk.transaction() as work:
+                work.tell(DuplicateOrderBlocked(intents[0].symbol, "intent", str(error)), ids_of(intents[0]))
+            return Refused(Reason.DUPLICATE_SIGNAL, detail=str(error))
+        except StoreError as error:
+            self._desk.alert("store_unavailable", "critical", str(error))
+            return Refused(Reason.STORE_UNAVAILABLE, detail=str(error))
+        return None
+
+    async def add(self, position: Position, trigger: Trigger, price: Decimal) -> None:
+        """Wish for more of a position where its plan says so: sized and checked like any entry."""
+        desk = self._desk
+        now = desk.clock.now_ms()
+        level = float(trigger.level) if trigger.level is not None else 0.0
+        quote = position.levels.add_quote
+        hit = Hit(
+            trigger.by, 0, position.symbol, float(price), float(price), level, "quote/base", "add", 1.0,
+            desk.config.intent_ttl_ms, -1, float(quote) if quote is not None else math.nan, math.nan,
+        )  # fmt: skip
+        async with desk.account_lock:
+            planned = self._plan(hit, now, (), position)
+            refused = planned if isinstance(planned, Refused) else await self._create([planned])
+        self._say(hit, now, refused or Refused(Reason.INTENT_CREATED))
+        if refused is None and isinstance(planned, Intent):
+            self._execution.start(planned)
+
+    # One candidate --------------------------------------------------------------------------------------------
+
+    def _plan(
+        self, hit: Hit, row_ms: int, planned: Sequence[Intent], position: Position | None = None
+    ) -> Intent | Refused:
+        """Ask everything that must agree before an entry may exist; the first no ends it."""
+        desk = self._desk
+        shut = self._shut(hit, row_ms, planned)
+        if shut is not None:
+            return shut
+        try:
+            signal = make_signal(hit, row_ms, position.position_id if position is not None else None)
+        except UnitError as error:
+            return Refused(Reason.PRICE_INVALID, detail=str(error))
+        ids = Ids(signal.signal_id)
+        desk.note(
+            DropTriggerEval(
+                hit.plugin, hit.symbol, row_ms, hit.value, hit.threshold, hit.unit, hit.reason, hit.strength,
+                signal.price,
+            ),
+            ids,
+        )  # fmt: skip
+        instrument = desk.instruments[hit.symbol]
+        sized = self._size(signal, instrument, planned)
+        if isinstance(sized, Refused):
+            return sized
+        return self._check(signal, instrument, sized, planned, hit)
+
+    def _shut(self, hit: Hit, row_ms: int, planned: Sequence[Intent]) -> Refused | None:
+        """The core's own gates before any guest is asked."""
+        desk = self._desk
+        trading = desk.books.trading
+        if desk.stopping:
+            return Refused(Reason.SHUTDOWN, detail=desk.stopping)
+        if trading.state is not TradingState.ACTIVE:
+            halted = trading.state is TradingState.HALTED
+            return Refused(Reason.TRADING_HALTED if halted else Reason.TRADING_REDUCING, trading.actor, trading.reason)
+        if self.follow_faulted:
+            return Refused(Reason.ENTRIES_HALTED, detail="a follow guest failed")
+        age = desk.clock.now_ms() - row_ms
+        if age > hit.expires_after_ms:
+            return Refused(Reason.SIGNAL_EXPIRED, detail=f"age_ms={age}, limit={hit.expires_after_ms}")
+        if desk.books.symbol_busy(hit.symbol) or any(p.symbol == hit.symbol for p in planned):
+            return Refused(Reason.SYMBOL_BUSY)
+        instrument = desk.instruments.get(hit.symbol)
+        if instrument is None or not instrument.can_buy:
+            return Refused(Reason.SYMBOL_HALTED)
+        if not desk.calls.has("route_order"):
+            return Refused(Reason.ROUTER_MISSING)
+        return None
+
+    def _size(
+        self, signal: Signal, instrument: Instrument, planned: Sequence[Intent]
+    ) -> tuple[Decimal, str, Decimal] | Refused:
+        """Ask the sizing guests, then cut to free budget and lot: (quantity, constraint, price cap)."""
+        desk = self._desk
+        portfolio = self._pictures.portfolio(planned=planned)
+        answer = desk.calls.size(signal, portfolio, instrument, self._pictures.market())
+        if answer.best is None:
+            return Refused(Reason.SIZE_MISSING, answer.by or "core", answer.fault)
+        cap = floor_to_tick(add_bps(signal.price, desk.config.max_slippage_bps), instrument.tick_size)
+        most = affordable(instrument, portfolio.free, cap)
+        quantity = floor_to_lot(answer.best.quantity, instrument.lot_size)
+        constraint = f"{answer.by}: {answer.best.constraint}"
+        if quantity <= 0:
+            return Refused(Reason.SIZE_ZERO, answer.by, answer.best.constraint)
+        if most < quantity:
+            quantity, constraint = most, "core: free budget"
+        offers = {name: f"{canonical(size.quantity)} {size.constraint}" for name, size in answer.offers.items()}
+        desk.note(SizingCalc(signal.symbol, quantity, constraint, offers, portfolio.free, cap), Ids(signal.signal_id))
+        if quantity <= 0:
+            return Refused(Reason.BUDGET_EXHAUSTED, detail=f"free={canonical(portfolio.free)}")
+        refusal = refusal_of(instrument, Side.BUY, quantity, floor_to_tick(signal.price, instrument.tick_size))
+        if refusal is not None:
+            budget = constraint == "core: free budget"
+            reason = Reason.BUDGET_EXHAUSTED if budget else refusal.reason
+            return Refused(reason, detail=f"{refusal.reason}: value={refusal.value}, threshold={refusal.threshold}")
+        return quantity, constraint, cap
+
+    def _check(
+        self, signal: Signal, instrument: Instrument, sized: tuple[Decimal, str, Decimal], planned: Sequence[Intent],
+        hit: Hit,
+    ) -> Intent | Refused:  # fmt: skip
+        """Ask the risk guests, then hold the caps against the book."""
+        desk = self._desk
+        quantity, constraint, cap = sized
+        stop = hit.stop_price
+        intent = Intent(
+            intent_id=IntentId(desk.ids.new("intent")), signal=signal, symbol=signal.symbol, side=Side.BUY,
+            quantity=quantity, price=signal.price, price_ms=signal.price_ms, price_cap=cap,
+            created_ms=desk.clock.now_ms(),
+            expires_ms=min(signal.expires_ms, desk.clock.now_ms() + desk.config.intent_ttl_ms),
+            constraint=constraint, reduces=False,
+            position_id=signal.position_id or PositionId(desk.ids.new("position")),
+            stop_price=price_of(stop) if math.isfinite(stop) and stop > 0 else None,
+        )  # fmt: skip
+        answer = desk.calls.risk(intent, self._pictures.portfolio(planned=planned), self._pictures.market())
+        ids = ids_of(intent)
+        desk.note(guards_event(intent, 0, answer), ids)
+        if not answer.allowed:
+            reason, detail = denial_of(answer)
+            if answer.denied is not None:
+                d = answer.denied
+                desk.note(RiskLimitsEval(signal.symbol, d.plugin, d.limit, d.value, d.threshold, d.unit), ids)
+            return Refused(reason, answer.denied_by or "core", detail)
+        if answer.caps:
+            caps = {name: f"{canonical(c.value)} {c.plugin}" for name, c in answer.caps.items()}
+            desk.note(DynamicConstraints(signal.symbol, caps, dict(answer.inputs)), ids)
+        intent = with_caps(intent, dict(answer.caps), instrument)
+        refusal = refusal_of(instrument, Side.BUY, intent.quantity, floor_to_tick(signal.price, instrument.tick_size))
+        if refusal is not None:
+            facts = f"{intent.constraint}: value={refusal.value}, threshold={refusal.threshold}"
+            return Refused(refusal.reason, detail=facts)
+        return self._against_book(intent) or intent
+
+    def _against_book(self, intent: Intent) -> Refused | None:
+        """Hold an entry against the book of the moment: that there is one, its spread, its best price."""
+        desk = self._desk
+        book = self._pictures.fresh_book(intent.symbol)
+        if book is None or book.best_ask is None:
+            return Refused(Reason.NO_BOOK)
+        limit, by = desk.config.max_spread_bps, "core"
+        cap = intent.caps.get("spread_bps_max")
+        if cap is not None and cap.value < limit:
+            limit, by = cap.value, cap.plugin
+        spread = book.spread_bps
+        if spread is None or spread > limit:
+            shown = "one-sided" if spread is None else f"{spread:.2f}"
+            return Refused(Reason.SPREAD_TOO_WIDE, by, f"spread_bps={shown}, limit={limit}")
+        if book.best_ask > intent.price_cap:
+            by = intent.caps["slippage_bps_max"].plugin if "slippage_bps_max" in intent.caps else "core"
+            return Refused(Reason.SLIPPAGE_TOO_WIDE, by, f"best_ask={book.best_ask}, cap={intent.price_cap}")
+        return None
+
+    def _say(self, hit: Hit, row_ms: int, refused: Refused) -> None:
+        """Write what became of a candidate whose condition was met."""
+        scale = abs(hit.threshold) or 1e-12
+        margin = -abs(hit.value - hit.threshold) / scale
+        if refused.reason is not Reason.INTENT_CREATED:
+            self.last_reasons[hit.symbol] = f"{refused.reason} {refused.detail}".strip()
+        self._desk.note(
+            DecisionOutcome(
+                hit.plugin, hit.symbol, row_ms, str(refused.reason), refused.by, hit.value, hit.threshold, margin,
+                hit.unit, refused.detail,
+            ),
+            Ids(signal_id(hit.plugin, hit.symbol, Side.BUY, row_ms)),
+        )  # fmt: skip
+
+
+def in_groups(hits: Sequence[Hit]) -> Sequence[Sequence[Hit]]:
+    """Gather the legs of each group at the place of its first; a hit without a group stands alone."""
+    groups: dict[object, list[Hit]] = {}
+    for number, hit in enumerate(hits):
+        groups.setdefault((hit.plugin, hit.group) if hit.group >= 0 else number, []).append(hit)
+    return list(groups.values())
+
+
+def make_signal(hit: Hit, row_ms: int, position_id: PositionId | None = None) -> Signal:
+    """Make the signal of a hit: the core takes the price from the frame, no guest names it (R3).
+
+    Args:
+        position_id: The position to add to; ``None`` for an entry.
+
+    Raises:
+        UnitError: If the row's close is no price.
+    """
+    wanted = hit.quote_wanted
+    return Signal(
+        signal_id(hit.plugin, hit.symbol, Side.BUY, row_ms, position_id or ""), hit.plugin, hit.symbol, Side.BUY,
+        row_ms,
+        row_ms + hit.expires_after_ms, price_of(hit.price), row_ms, hit.strength, hit.reason, hit.value, hit.threshold,
+        hit.unit, position_id=position_id,
+        quote_wanted=decimal_of(repr(wanted)) if math.isfinite(wanted) and wanted > 0 else None,
+        group=f"{hit.plugin}/{row_ms}/{hit.group}" if hit.group >= 0 else "",
+    )  # fmt: skip
+
+
+def with_caps(intent: Intent, caps: dict[str, Cap], instrument: Instrument) -> Intent:
+    """Write the caps into the intent and tighten its price cap, quantity and life to them (HOOKS.md)."""
+    changes: dict[str, object] = {"caps": caps}
+    slippage = caps.get("slippage_bps_max")
+    if slippage is not None:
+        cap = floor_to_tick(add_bps(intent.price, slippage.value), instrument.tick_size)
+        changes["price_cap"] = min(intent.price_cap, cap)
+    notional = caps.get("notional_quote_max")
+    if notional is not None and times(intent.quantity, intent.price) > notional.value:
+        changes["quantity"] = affordable(instrument._replace(fee_currency=""), notional.value, intent.price)
+        changes["constraint"] = f"{notional.plugin}: notional_quote_max"
+    life = caps.get("ttl_ms_max")
+    if life is not None:
+        changes["expires_ms"] = min(intent.expires_ms, intent.created_ms + int(life.value))
+    return intent._replace(**changes)  # type: ignore[arg-type]  # every key is a field of Intent, just above

@@ -1,0 +1,292 @@
+"""The fate of an attempt: watched, looked up and cancelled until the venue's word and the fills agree.
+
+Silence is UNKNOWN; only evidence ends it. "Not found" proves nothing before the fence (the last moment at which the
+venue could still take the request) plus the venue's read lag has passed, and then only twice, on independent
+reads, with no trade of ours in sight (reference orders.md 0.3, 6.2). No timer turns UNKNOWN into rejected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal
+
+from tradecore.engine.desk import Desk, ids_of
+from tradecore.engine.settle import Settler
+from tradecore.errors import RetryableVenueError, VenueRefused
+from tradecore.model.events import OrderAttempt, OrderCancel, RetryAttempt
+from tradecore.model.order import (
+    Attempt,
+    AttemptState,
+    CancelKind,
+    OrderReport,
+    Outcome,
+    check_attempt_move,
+)
+from tradecore.model.reasons import Reason
+from tradecore.model.units import ClientOrderId, IntentId, TimeInForce
+from tradecore.ports.limiter import Priority
+
+_S = AttemptState
+_NO_ANSWER: Literal["no answer"] = "no answer"
+
+
+class Resolver:
+    """Takes attempts to SETTLED. Any number may be under way; each belongs to one task."""
+
+    def __init__(self, desk: Desk, settler: Settler) -> None:
+        self._desk = desk
+        self._settler = settler
+        self._random = desk.generator("resolver")
+        self._wakes: dict[IntentId, asyncio.Event] = {}
+        self._cancel_wanted: dict[IntentId, str] = {}
+
+    def wake(self, intent_id: IntentId, cancel: str = "asked") -> None:
+        """End the wait of an intent's open order and have it cancelled."""
+        self._cancel_wanted[intent_id] = cancel
+        self._wakes.setdefault(intent_id, asyncio.Event()).set()
+
+    async def finish(self, client_order_id: ClientOrderId) -> Attempt:
+        """Take one attempt to its settled end, however long the venue takes to prove it.
+
+        Raises:
+            StoreError: Nothing could be made durable; the attempt stands where it stood.
+        """
+        attempt = self._desk.books.attempts[client_order_id]
+        reads = 0
+        while attempt.state is not _S.SETTLED:
+            if attempt.state is _S.PREPARED:
+                await self.close_unsent(attempt, Reason.RESTARTED, "prepared before a restart")
+            elif attempt.state in {_S.SENDING, _S.UNKNOWN, _S.STUCK}:
+                await self._look_up(attempt, reads)
+            elif attempt.state is _S.CLOSED:
+                await self._collect_fills(attempt, reads)
+            else:
+                await self._watch(attempt, reads)
+            reads += 1
+            settled = self._desk.books.attempts.get(client_order_id)
+            if settled is None:  # the intent had ended before: its settled attempts leave the books
+                break
+            if settled.state is not attempt.state:
+                reads = 0
+            attempt = settled
+        self._wakes.pop(attempt.intent_id, None)
+        self._cancel_wanted.pop(attempt.intent_id, None)
+        return attempt
+
+    async def close_unsent(self, attempt: Attempt, reason: Reason, detail: str) -> None:
+        """Close an attempt of which nothing left the machine."""
+        async with self._desk.transaction() as work:
+            check_attempt_move(attempt.state, _S.CLOSED)
+            closed = attempt._replace(
+                state=_S.CLOSED, outcome=Outcome.NOT_SENT, code=str(reason), detail=detail, sent_ms=None
+            )
+            work.put(closed)
+            self._settler.put_settled(work, closed)
+
+    # UNKNOWN --------------------------------------------------------------------------------------------------
+
+    async def _look_up(self, attempt: Attempt, reads: int) -> None:
+        if attempt.state is _S.SENDING:
+            await self._move(attempt, _S.UNKNOWN, "no proof of the send")
+            return
+        waits = self._desk.config.unknown_backoff_s
+        await self._pause(attempt.intent_id, waits[min(reads, len(waits) - 1)])
+        found = await self._read(attempt)
+        if isinstance(found, OrderReport):
+            if found.wire_id and found.wire_id != attempt.wire_id:
+                found = _NO_ANSWER  # the venue answered with another order (F45)
+            else:
+                await self._settler.apply(attempt.client_order_id, found)
+                return
+        now = self._desk.clock.now_ms()
+        if found is None and self._past_fence(attempt, now) and await self._absent_elsewhere(attempt):
+            await self._missed(attempt, now)
+            return
+        unknown_for = now - (attempt.sent_ms or now)
+        if found == _NO_ANSWER and attempt.state is _S.UNKNOWN and unknown_for > self._desk.config.stuck_after_ms:
+            await self._move(attempt, _S.STUCK, f"look-ups fail for {unknown_for} ms")
+            self._desk.alert("order_stuck", "critical", f"{attempt.symbol} {attempt.wire_id}")
+
+    def _past_fence(self, attempt: Attempt, now_ms: int) -> bool:
+        assert attempt.fence_ms is not None, attempt
+        return now_ms > attempt.fence_ms + self._desk.venue.timing.read_lag_ms
+
+    async def _absent_elsewhere(self, attempt: Attempt) -> bool:
+        """Look in the lists, which the venue keeps apart from single orders: True if it is in none of them."""
+        since = (attempt.sent_ms or attempt.prepared_ms) - 1_000
+        await self._pause(attempt.intent_id, self._desk.config.unknown_backoff_s[0])
+        try:
+            await self._desk.limiter.acquire(Priority.RECONCILE, weight=3)
+            listed: Sequence[OrderReport] = [
+                *await self._desk.venue.open_orders(attempt.symbol),
+                *await self._desk.venue.recent_orders(attempt.symbol, since),
+            ]
+        except (RetryableVenueError, VenueRefused) as error:
+            self._retry_event("lists", attempt, 1, error, 0)
+            return False
+        for report in listed:
+            if report.wire_id == attempt.wire_id:
+                await self._settler.apply(attempt.client_order_id, report)
+                return False
+        swept = await self.sweep(attempt.symbol, since)
+        still = self._desk.books.attempts.get(attempt.client_order_id)
+        return swept and still is not None and still.booked_quantity == 0 and still.state is attempt.state
+
+    async def _missed(self, attempt: Attempt, now_ms: int) -> None:
+        misses = attempt.misses + 1
+        if misses < 2:
+            async with self._desk.transaction() as work:
+                work.put(attempt._replace(misses=misses))
+            return
+        async with self._desk.transaction() as work:
+            check_attempt_move(attempt.state, _S.CLOSED)
+            closed = attempt._replace(
+                state=_S.CLOSED, outcome=Outcome.NOT_PLACED, code=str(Reason.NOT_PLACED), misses=misses,
+                detail=f"absent from orders, lists and trades {misses} times, {now_ms - (attempt.fence_ms or 0)} ms "
+                "after the fence",
+            )  # fmt: skip
+            work.put(closed)
+            self._settler.put_settled(work, closed)
+
+    # OPEN, CANCELING, REOPENED --------------------------------------------------------------------------------
+
+    async def _watch(self, attempt: Attempt, reads: int) -> None:
+        if attempt.state is _S.OPEN and self._should_cancel(attempt):
+            await self._cancel(attempt)
+            return
+        await self._pause(attempt.intent_id, self._wait_s(attempt, reads))
+        attempt = self._desk.books.attempts[attempt.client_order_id]
+        if attempt.state is _S.OPEN and self._should_cancel(attempt):
+            return
+        found = await self._read(attempt)
+        if isinstance(found, OrderReport):
+            await self._settler.apply(attempt.client_order_id, found)
+            state = self._desk.books.attempts[attempt.client_order_id].state
+            if attempt.state is _S.CANCELING and state is _S.CANCELING and reads % 4 == 3:
+                await self._send_cancel(attempt)  # the venue still has it: the cancel was lost
+        elif found is None and self._past_fence(attempt, self._desk.clock.now_ms()) and reads % 20 == 19:
+            # An order that the venue acknowledged and no longer finds is never assumed to be cancelled.
+            self._desk.alert("order_vanished", "critical", f"{attempt.symbol} {attempt.wire_id}")
+
+    def _wait_s(self, attempt: Attempt, reads: int) -> float:
+        """The wait fits the time in force (R9): an IOC's end is there at once, a GTC's when it comes."""
+        config = self._desk.config
+        if reads == 0 and (attempt.request.time_in_force is not TimeInForce.GTC or attempt.state is _S.CANCELING):
+            return 0.0
+        wait = min(config.poll_ms << min(reads, 10), config.poll_ms_max) / 1_000
+        if attempt.state is _S.OPEN and attempt.cancel_after_ms is not None:
+            wait = min(wait, max(0.0, (attempt.cancel_after_ms - self._desk.clock.now_ms()) / 1_000))
+        return wait
+
+    def _should_cancel(self, attempt: Attempt) -> bool:
+        due = attempt.cancel_after_ms is not None and self._desk.clock.now_ms() >= attempt.cancel_after_ms
+        return due or attempt.intent_id in self._cancel_wanted
+
+    async def _cancel(self, attempt: Attempt) -> None:
+        now = self._desk.clock.now_ms()
+        why = self._cancel_wanted.get(attempt.intent_id, "ttl")
+        async with self._desk.transaction() as work:
+            check_attempt_move(attempt.state, _S.CANCELING)
+            canceling = attempt._replace(state=_S.CANCELING)
+            work.put(canceling)
+            row = work.intent(attempt.intent_id)
+            assert row is not None
+            age = now - (attempt.sent_ms or now)
+            work.tell(
+                OrderCancel(attempt.symbol, attempt.number, why, "asked", attempt.executed_quantity, age),
+                ids_of(row.intent, canceling),
+            )
+        await self._send_cancel(canceling)
+
+    async def _send_cancel(self, attempt: Attempt) -> None:
+        await self._desk.limiter.acquire(Priority.CANCEL)
+        answer = await self._desk.venue.cancel(attempt.symbol, attempt.wire_id, attempt.venue_order_id)
+        if answer.retry_after_s is not None:
+            self._desk.limiter.penalize(answer.retry_after_s)
+        if answer.kind is CancelKind.UNKNOWN:
+            self._retry_event("cancel", attempt, 1, RetryableVenueError(answer.detail, answer.code), 0)
+        if answer.report is not None:
+            await self._settler.apply(attempt.client_order_id, answer.report)
+
+    # CLOSED ---------------------------------------------------------------------------------------------------
+
+    async def _collect_fills(self, attempt: Attempt, reads: int) -> None:
+        """Fetch the trades of an order that has ended until they add up to what the venue executed."""
+        if reads:
+            await self._pause(attempt.intent_id, min(self._desk.config.poll_ms * 2 ** min(reads, 7), 30_000) / 1_000)
+        await self.sweep(attempt.symbol, (attempt.sent_ms or attempt.prepared_ms) - 1_000)
+        if reads and reads % 10 == 0:
+            missing = f"executed={attempt.executed_quantity}, booked={attempt.booked_quantity}"
+            self._desk.alert("fills_missing", "critical", f"{attempt.symbol} {attempt.wire_id}: {missing}")
+
+    async def sweep(self, symbol: str, since_ms: int) -> bool:
+        """Read our trades of one symbol from its cursor on and book them; False where the venue did not answer."""
+        while True:
+            cursor = self._desk.recall(f"cursor/{symbol}")
+            try:
+                await self._desk.limiter.acquire(Priority.RECONCILE)
+                page = await self._desk.venue.trades(symbol, cursor, since_ms)
+            except (RetryableVenueError, VenueRefused) as error:
+                self._venue_error("trades", symbol, error)
+                return False
+            await self._settler.book(page.trades, (symbol, page.cursor))
+            if not page.more or page.cursor == cursor:
+                return True
+
+    # Reads ----------------------------------------------------------------------------------------------------
+
+    async def _read(self, attempt: Attempt) -> OrderReport | Literal["no answer"] | None:
+        """Read one order by our id: a report, ``None`` for "no such order", or no answer at all."""
+        try:
+            await self._desk.limiter.acquire(Priority.RECONCILE)
+            return await self._desk.venue.order(attempt.symbol, attempt.wire_id)
+        except (RetryableVenueError, VenueRefused) as error:
+            self._retry_event("order", attempt, 1, error, 0)
+            return _NO_ANSWER
+
+    def _retry_event(self, operation: str, attempt: Attempt, n: int, error: Exception, wait_ms: int) -> None:
+        row = self._desk.books.intents.get(attempt.intent_id)
+        event = RetryAttempt(operation, attempt.symbol, n, 0, type(error).__name__, wait_ms)
+        if row is not None:
+            self._desk.note(event, ids_of(row.intent, attempt))
+        else:
+            self._desk.note(event)
+        self._penalize(error)
+
+    def _venue_error(self, operation: str, symbol: str, error: Exception) -> None:
+        self._desk.note(RetryAttempt(operation, symbol, 1, 0, type(error).__name__, 0))
+        self._penalize(error)
+
+    def _penalize(self, error: Exception) -> None:
+        if isinstance(error, RetryableVenueError) and error.retry_after_s is not None:
+            self._desk.limiter.penalize(error.retry_after_s)
+
+    async def _move(self, attempt: Attempt, state: AttemptState, detail: str) -> None:
+        async with self._desk.transaction() as work:
+            check_attempt_move(attempt.state, state)
+            work.put(attempt._replace(state=state))
+            row = work.intent(attempt.intent_id)
+            assert row is not None
+            work.tell(attempt_event(attempt._replace(state=state), detail), ids_of(row.intent, attempt))
+
+    async def _pause(self, intent_id: IntentId, seconds: float) -> None:
+        """Wait with jitter of up to a tenth; a wake ends it."""
+        if seconds <= 0:
+            return
+        wake = self._wakes.setdefault(intent_id, asyncio.Event())
+        try:
+            async with asyncio.timeout(seconds * (1 + self._random.random() / 10)):
+                await wake.wait()
+        except TimeoutError:
+            return
+        wake.clear()
+
+
+def attempt_event(attempt: Attempt, detail: str = "") -> OrderAttempt:
+    """Describe an attempt's move."""
+    request = attempt.request
+    return OrderAttempt(
+        attempt.symbol, str(attempt.side), attempt.number, str(attempt.state), request.label,
+        str(request.time_in_force), request.price, request.quantity, attempt.clipped_by, attempt.fence_ms, detail,
+    )  # fmt: skip

@@ -1,0 +1,386 @@
+"""Evidence becomes books: one idempotent way for a report or a trade, whatever brought it.
+
+REST answers, streams, look-ups and reconciliation all end here. Applying the same report or the same trade twice
+changes nothing; an older one never takes anything back (executed quantity is monotone, INV-7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from tradecore.engine.budget import consume
+from tradecore.engine.desk import Desk, Transaction, ids_of
+from tradecore.engine.ledger import entry_event, trade_postings
+from tradecore.engine.portfolio import all_fees_quote, close_position, open_position, realised_pnl_quote, with_fill
+from tradecore.model.events import (
+    DuplicateOrderFound,
+    Ids,
+    OrderAck,
+    OrderDone,
+    OrderFailed,
+    OrderFill,
+    PositionClosed,
+    PositionOpened,
+    PositionUpdated,
+)
+from tradecore.model.fill import Fill, VenueTrade
+from tradecore.model.intent import Intent
+from tradecore.model.order import (
+    ATTEMPT_UNPROVEN,
+    Attempt,
+    AttemptState,
+    OrderReport,
+    Outcome,
+    VenueStatus,
+    check_attempt_move,
+)
+from tradecore.model.position import Position, PositionState
+from tradecore.model.reasons import Reason
+from tradecore.model.records import Memory, Report
+from tradecore.model.units import ONE, ZERO, ClientOrderId, Side, exact_sum, floor_to_lot, minus, plus, ratio, times
+
+_OUTCOME_OF = {
+    VenueStatus.FILLED: Outcome.FILLED,
+    VenueStatus.CANCELED: Outcome.CANCELED,
+    VenueStatus.EXPIRED: Outcome.EXPIRED,
+    VenueStatus.REJECTED: Outcome.REJECTED,
+}
+_DONE = frozenset({AttemptState.CLOSED, AttemptState.SETTLED})
+
+
+class Booked(NamedTuple):
+    """One fill just booked, as guests are told of it."""
+
+    fill: Fill
+    intent: Intent
+    position: Position | None
+
+
+class Settler:
+    """Applies reports and trades. Methods raise StoreError where nothing became durable."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.listeners: list[Callable[[Sequence[Booked]], None]] = []
+        """Told of fills after they are durable; they must not wait."""
+
+    def _tell(self, booked: Sequence[Booked]) -> None:
+        if booked:
+            for listener in self.listeners:
+                listener(booked)
+
+    async def apply(
+        self, client_order_id: ClientOrderId, report: OrderReport, *, latency_ms: float = 0.0
+    ) -> Sequence[Booked]:
+        """Apply the venue's word on one attempt, and the trades that came with it, in one transaction."""
+        booked: list[Booked] = []
+        async with self._desk.transaction() as work:
+            attempt = work.attempt(client_order_id)
+            if attempt is None or not self._same_order(work, attempt, report):
+                return booked
+            self._take_report(work, attempt, report, latency_ms)
+            for trade in report.trades:
+                self._take_trade(work, trade, client_order_id, booked)
+            self._settle_if_whole(work, client_order_id)
+        self._tell(booked)
+        return booked
+
+    async def book(
+        self, trades: Sequence[VenueTrade], cursor: tuple[str, str] | None = None
+    ) -> tuple[Sequence[Booked], int]:
+        """Book trades from a sweep, and where the sweep stands, in one transaction.
+
+        Args:
+            cursor: (symbol, where to go on), or ``None`` to leave the cursor alone.
+        Returns:
+            What was booked now, and how many trades no attempt of ours explains.
+        """
+        booked: list[Booked] = []
+        foreign = 0
+        async with self._desk.transaction() as work:
+            for trade in trades:
+                attempt = self.find_attempt(trade.wire_id, trade.venue_order_id)
+                if attempt is None:
+                    foreign += 1
+                    self._foreign(work, trade)
+                    continue
+                if work.attempt(attempt.client_order_id) is None:
+                    work.put(attempt)  # a settled one from the store: a late fill brings it back
+                self._take_trade(work, trade, attempt.client_order_id, booked)
+                self._settle_if_whole(work, attempt.client_order_id)
+            if cursor is not None and self._desk.recall(f"cursor/{cursor[0]}") != cursor[1]:
+                work.put(Memory(f"cursor/{cursor[0]}", cursor[1], self._desk.clock.now_ms()))
+        self._tell(booked)
+        return booked, foreign
+
+    def find_attempt(self, wire_id: str, venue_order_id: str) -> Attempt | None:
+        """Find the attempt that an order or a trade of the venue belongs to; ``None``: it is not ours."""
+        books = self._desk.books
+        if wire_id:
+            known = books.by_wire_id.get(wire_id)
+            return books.attempts[known] if known else self._desk.store.attempt_by_wire_id(wire_id)
+        for attempt in books.attempts.values():
+            if venue_order_id and attempt.venue_order_id == venue_order_id:
+                return attempt
+        return None
+
+    # One report -----------------------------------------------------------------------------------------------
+
+    def _same_order(self, work: Transaction, attempt: Attempt, report: OrderReport) -> bool:
+        """Refuse evidence about another order (F45): venues have answered with whatever came first."""
+        same = (
+            report.wire_id in {"", attempt.wire_id} and report.symbol == attempt.symbol and report.side is attempt.side
+        )
+        if not same:
+            work.tell(
+                OrderFailed(
+                    attempt.symbol, str(attempt.side), attempt.number, "ignored", Reason.ECHO_MISMATCH, "echo",
+                    f"expected {attempt.wire_id} {attempt.symbol} {attempt.side}, "
+                    f"was {report.wire_id} {report.symbol} {report.side}", 0.0,
+                ),
+                self._ids(work, attempt),
+            )  # fmt: skip
+        return same
+
+    def _take_report(self, work: Transaction, attempt: Attempt, report: OrderReport, latency_ms: float) -> None:
+        executed = max(attempt.executed_quantity, report.executed_quantity or ZERO)
+        quote = attempt.executed_quote
+        if report.executed_quote is not None and executed == report.executed_quantity:
+            quote = max(quote, report.executed_quote)
+        new = attempt._replace(
+            executed_quantity=executed,
+            executed_quote=quote,
+            venue_order_id=report.venue_order_id or attempt.venue_order_id,
+        )
+        outcome = _OUTCOME_OF.get(report.status) if report.status is not None else None
+        if attempt.state in _DONE and executed == attempt.executed_quantity:
+            return  # nothing new of an order that has ended
+        if attempt.state in _DONE:
+            new = self._move(new, AttemptState.REOPENED)
+            self._desk.alert("order_reopened", "critical", f"{attempt.wire_id} executed more after its end")
+        if outcome is not None:
+            new = self._move(new, AttemptState.CLOSED)._replace(outcome=outcome, code=_code_of(new, outcome))
+        elif new.state in ATTEMPT_UNPROVEN:
+            new = self._move(new, AttemptState.OPEN)
+        if new == attempt:
+            return
+        if attempt.state in ATTEMPT_UNPROVEN:
+            status = str(report.status) if report.status is not None else ""
+            echo = _echo(attempt, report)
+            work.tell(OrderAck(attempt.symbol, attempt.number, status, echo, latency_ms), self._ids(work, new))
+            if echo != "same":
+                self._desk.alert("echo_mismatch", "warning", f"{attempt.symbol} {attempt.wire_id}: {echo}")
+        if report.status is VenueStatus.UNMAPPED:
+            self._desk.alert("status_unmapped", "warning", f"{attempt.symbol} {attempt.wire_id}")
+        now = self._desk.clock.now_ms()
+        report_id = f"{attempt.client_order_id}/{report.source}/{report.status}/{executed}/{now}"
+        detail = f"{report.status} executed {executed}"
+        work.put(
+            new,
+            Report(report_id, attempt.client_order_id, report.source, str(report.status), detail, report.digest, now),
+        )
+
+    def _move(self, attempt: Attempt, state: AttemptState) -> Attempt:
+        check_attempt_move(attempt.state, state)
+        return attempt._replace(state=state)
+
+    # One trade ------------------------------------------------------------------------------------------------
+
+    def _take_trade(
+        self, work: Transaction, trade: VenueTrade, client_order_id: ClientOrderId, booked: list[Booked]
+    ) -> None:
+        desk = self._desk
+        attempt = work.attempt(client_order_id)
+        assert attempt is not None
+        row = work.intent(attempt.intent_id)
+        assert row is not None, attempt.intent_id
+        now = desk.clock.now_ms()
+        intent = row.intent
+        fill = Fill(desk.config.account, trade, client_order_id, intent.intent_id, intent.position_id, now)
+        if work.put_already(fill) or desk.store.fill_exists(fill.account, trade.symbol, trade.venue_trade_id):
+            return
+        late = attempt.state is AttemptState.SETTLED
+        if late:
+            attempt = self._move(attempt, AttemptState.REOPENED)
+            attempt = self._move(attempt, AttemptState.CLOSED)
+            desk.alert("late_fill", "critical", f"{trade.symbol} {attempt.wire_id} filled after it had settled")
+        total = plus(attempt.booked_quantity, trade.quantity)
+        attempt = attempt._replace(
+            booked_quantity=total,
+            executed_quantity=max(attempt.executed_quantity, total),
+            venue_order_id=trade.venue_order_id or attempt.venue_order_id,
+        )
+        ids = ids_of(intent, attempt)
+        legs = trade_postings(fill)
+        work.put(attempt, fill, *legs)
+        reservation = work.reservation(intent.intent_id)
+        if reservation is not None:
+            work.put(consume(reservation, trade))
+        work.tell(
+            OrderFill(
+                trade.symbol, str(trade.side), attempt.number, trade.venue_trade_id, trade.price, trade.quantity,
+                trade.quote_quantity, trade.fee, trade.fee_currency, trade.is_maker, late,
+            ),
+            ids,
+        )  # fmt: skip
+        work.tell(entry_event(legs), ids)
+        first = row.executed_quantity == 0
+        work.put(row._replace(executed_quantity=plus(row.executed_quantity, trade.quantity)))
+        position = self._move_position(work, intent, trade, first)
+        booked.append(Booked(fill, intent, position))
+
+    def _move_position(self, work: Transaction, intent: Intent, trade: VenueTrade, first: bool) -> Position | None:
+        if intent.position_id is None:
+            return None
+        old = work.position(intent.position_id)
+        ids = ids_of(intent)
+        if old is None:
+            if trade.side is Side.SELL:
+                return None
+            new = open_position(intent, trade, self._desk.rate)
+            work.put(new)
+            work.tell(PositionOpened(new.position_id, new.symbol, new.plugin, new.quantity, new.average_price), ids)
+            return new
+        if old.state is PositionState.CLOSED:  # a late fill: what was dust is position again
+            old = old._replace(state=PositionState.OPEN, quantity=old.dust_quantity, dust_quantity=ZERO, closed_ms=None)
+        new = with_fill(old, trade, self._desk.rate, first_of_intent=first and trade.side is Side.BUY)
+        work.put(new)
+        work.tell(self.updated(new, "fill"), ids)
+        return new
+
+    def updated(self, position: Position, what: str) -> PositionUpdated:
+        """Describe a position at its newest mark."""
+        mark = self._desk.mark(position.symbol)
+        pnl = times(position.quantity, minus(mark, position.average_price)) if mark is not None else None
+        return PositionUpdated(
+            position.position_id, position.symbol, what, position.quantity, position.average_price, mark, pnl,
+            position.peak_price, position.levels.stop, position.levels.take,
+            self._desk.clock.now_ms() - position.opened_ms,
+        )  # fmt: skip
+
+    def close_if_unsellable(self, work: Transaction, position: Position, reason: Reason) -> Position:
+        """End a position of which nothing can be sold any more; the rest is dust, booked as such (R28)."""
+        instrument = self._desk.instruments.get(position.symbol)
+        if instrument is not None and position.quantity > 0:
+            lots = floor_to_lot(position.quantity, instrument.lot_size)
+            price = self._desk.mark(position.symbol) or position.average_price
+            if lots >= instrument.min_quantity and lots > 0 and times(lots, price) >= instrument.min_notional_quote:
+                return position
+        closed = close_position(position, self._desk.clock.now_ms(), reason)
+        work.put(closed)
+        pnl = realised_pnl_quote(closed)
+        fees = all_fees_quote(closed)
+        work.tell(
+            PositionClosed(
+                closed.position_id, closed.symbol, closed.plugin, str(reason), pnl, fees,
+                (closed.closed_ms or 0) - closed.opened_ms, closed.dust_quantity,
+            )
+        )  # fmt: skip
+        tally = self._desk.tally
+        rate = instrument.quote_rate if instrument is not None else ONE
+        tally.positions_closed += 1
+        tally.realised_pnl = plus(tally.realised_pnl, times(pnl, rate))
+        return closed
+
+    # The end of an attempt ------------------------------------------------------------------------------------
+
+    def _settle_if_whole(self, work: Transaction, client_order_id: ClientOrderId) -> None:
+        attempt = work.attempt(client_order_id)
+        if attempt is None or attempt.state is not AttemptState.CLOSED:
+            return
+        if attempt.booked_quantity == attempt.executed_quantity:
+            self.put_settled(work, attempt)
+
+    def put_settled(self, work: Transaction, attempt: Attempt) -> Attempt:
+        """Make an attempt final for the books: the venue's word and the fills agree."""
+        desk = self._desk
+        assert attempt.booked_quantity == attempt.executed_quantity, attempt
+        assert attempt.outcome is not None, attempt
+        now = desk.clock.now_ms()
+        if not attempt.code:
+            attempt = attempt._replace(code=_code_of(attempt, attempt.outcome))
+        attempt = self._move(attempt, AttemptState.SETTLED)._replace(settled_ms=now)
+        quote = self._quote_of(work, attempt)
+        attempt = attempt._replace(executed_quote=quote)
+        work.put(attempt)
+        ids = self._ids(work, attempt)
+        executed = attempt.executed_quantity
+        wait = now - (attempt.sent_ms or now)
+        average = ratio(quote, executed) if executed else None
+        work.tell(
+            OrderDone(
+                attempt.symbol, str(attempt.side), attempt.number, str(attempt.outcome), executed, quote, average,
+                attempt.code, wait,
+            ),
+            ids,
+        )  # fmt: skip
+        if not executed:
+            work.tell(
+                OrderFailed(
+                    attempt.symbol, str(attempt.side), attempt.number, str(attempt.outcome), attempt.code,
+                    "venue" if attempt.outcome is Outcome.REJECTED else "unfilled", attempt.detail, float(wait),
+                ),
+                ids,
+            )  # fmt: skip
+        self._tally_end(attempt)
+        return attempt
+
+    def _quote_of(self, work: Transaction, attempt: Attempt) -> Decimal:
+        """Sum what the fills moved in quote: the trades are the authority, not the report."""
+        fills = [f for f in work.rows if isinstance(f, Fill) and f.client_order_id == attempt.client_order_id]
+        if exact_sum(f.trade.quantity for f in fills) != attempt.executed_quantity:
+            fills = [*fills, *self._desk.store.fills_of(attempt.client_order_id)]
+        return exact_sum(f.trade.quote_quantity for f in fills)
+
+    def _tally_end(self, attempt: Attempt) -> None:
+        tally = self._desk.tally
+        if attempt.outcome is Outcome.NOT_SENT:
+            return
+        filled = attempt.executed_quantity > 0
+        self._desk.outcomes_24h.append((self._desk.clock.now_ms(), attempt.symbol, filled))
+        if not filled:
+            tally.orders_failed[attempt.code] += 1
+        elif attempt.executed_quantity >= attempt.request.quantity:
+            tally.orders_filled += 1
+        else:
+            tally.orders_partly_filled += 1
+
+    def _foreign(self, work: Transaction, trade: VenueTrade) -> None:
+        if trade.wire_id and self._desk.venue.is_ours(trade.wire_id):
+            work.tell(DuplicateOrderFound(trade.symbol, trade.wire_id, f"trade {trade.venue_trade_id} without a row"))
+            self._desk.alert("orphan_trade", "critical", f"{trade.symbol} {trade.wire_id}")
+
+    def _ids(self, work: Transaction, attempt: Attempt) -> Ids:
+        row = work.intent(attempt.intent_id)
+        assert row is not None
+        return ids_of(row.intent, attempt)
+
+
+def _code_of(attempt: Attempt, outcome: Outcome) -> str:
+    """Name an end that the venue gave no code for."""
+    if attempt.code:
+        return attempt.code
+    if attempt.executed_quantity > 0:
+        return Reason.FILLED if outcome is Outcome.FILLED else Reason.ACCEPTED
+    if outcome is Outcome.CANCELED and attempt.state is AttemptState.CANCELING:
+        return Reason.CANCELED_BY_US
+    if outcome in {Outcome.EXPIRED, Outcome.CANCELED} and str(attempt.request.time_in_force) != "GTC":
+        return Reason.EXPIRED_UNFILLED
+    return Reason.VENUE_REJECTED if outcome is Outcome.REJECTED else Reason.CANCELED_BY_VENUE
+
+
+def _echo(attempt: Attempt, report: OrderReport) -> str:
+    """Compare what the venue reports with what was asked (R11): ``same`` or what differs."""
+    asked = attempt.request
+    differs = [
+        f"{name} asked {wanted} was {got}"
+        for name, wanted, got in (
+            ("time_in_force", asked.time_in_force, report.time_in_force),
+            ("price", asked.price, report.price),
+            ("quantity", asked.quantity, report.quantity),
+        )
+        if got is not None and got != wanted
+    ]
+    return ", ".join(differs) or "same"
