@@ -138,9 +138,7 @@ def test_hook_risk_check_r31_names_every_limit_hit_or_not():
     assert hits(verdict) == []
     assert check_of(verdict, "max_exposure")[1:] == (D(50), D(800), "USDT", False)
     assert all(isinstance(number, Decimal) for check in verdict.checks for number in (check.value, check.threshold))
-    assert verdict.inputs == {
-        "equity": "1000", "equity_day_peak": "1000", "entry": "50", "pending": "0", "currency": "USDT",
-    }  # fmt: skip
+    assert verdict.inputs == {"equity": "1000", "equity_day_peak": "1000", "entry": "50"}
 
 
 def test_r7_caps_travel_with_the_verdict():

@@ -7,12 +7,12 @@ an entry gets the same answer as the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 from tradecore import Intent, Portfolio, Position, Side
-from tradecore.model.units import ONE, ZERO, PositionId, exact_sum, minus, times
+from tradecore.model.units import ZERO, exact_sum, minus, times
 
 
 class Books(NamedTuple):
@@ -28,17 +28,6 @@ class Books(NamedTuple):
     """Entries with a fill today, and those that may get their first."""
     entry: Decimal
     """What the entry asked about may still spend."""
-    pending: int
-    """Live entries beside the one asked about."""
-
-
-class _Entry(NamedTuple):
-    symbol: str
-    spend: Decimal
-    opens: bool
-    """It has no position yet."""
-    filled: bool
-    """Its own position stands in the books: it is counted among today's trades."""
 
 
 def after_entry(intent: Intent, portfolio: Portfolio) -> Books:
@@ -49,35 +38,46 @@ def after_entry(intent: Intent, portfolio: Portfolio) -> Books:
         portfolio: The account.
     """
     by_id = {position.position_id: position for position in portfolio.positions}
-    pending = [other for other in portfolio.pending if other.side is Side.BUY and not other.reduces]
-    entries = [_entry(one, by_id, portfolio.quote_rates) for one in (intent, *pending)]
-    held = list(_held(portfolio))
-    money = [*held, *((entry.symbol, entry.spend) for entry in entries)]
-    opening = [entry.symbol for entry in entries if entry.opens]
-    standing = [symbol for symbol, _ in held] + opening
+    symbols = [position.symbol for position in portfolio.positions]
+    money = [(position.symbol, _worth(position, portfolio)) for position in portfolio.positions]
+    trades = portfolio.trades_today
+    for entry in (intent, *portfolio.pending):
+        if entry.reduces or entry.side is not Side.BUY:
+            continue
+        position = None if entry.position_id is None else by_id.get(entry.position_id)
+        # An add's signal names its position: there its own fills cannot be told from the rest, so all of it counts.
+        own = position if entry.signal.position_id is None else None
+        money.append((entry.symbol, _still_to_spend(entry, own, portfolio.quote_rates)))
+        if position is None:
+            symbols.append(entry.symbol)
+        if own is None:
+            trades += 1
     return Books(
-        exposure=exact_sum(amount for _, amount in money),
-        symbol_exposure=exact_sum(amount for symbol, amount in money if symbol == intent.symbol),
-        positions=len(standing),
-        symbol_positions=standing.count(intent.symbol),
-        trades=portfolio.trades_today + sum(not entry.filled for entry in entries),
-        entry=entries[0].spend,
-        pending=len(pending),
+        exposure=exact_sum([amount for _, amount in money]),
+        symbol_exposure=exact_sum([amount for symbol, amount in money if symbol == intent.symbol]),
+        positions=len(symbols),
+        symbol_positions=symbols.count(intent.symbol),
+        trades=trades,
+        entry=money[len(portfolio.positions)][1],
     )
 
 
-def _held(portfolio: Portfolio) -> Iterator[tuple[str, Decimal]]:
-    for position in portfolio.positions:
-        mark = portfolio.marks.get(position.symbol, position.average_price)
-        rate = portfolio.quote_rates.get(position.symbol, ONE)
-        yield position.symbol, times(times(position.quantity, mark), rate)
+def _worth(position: Position, portfolio: Portfolio) -> Decimal:
+    """Value a position at its mark, or where there is none at what was paid; account currency."""
+    worth = times(position.quantity, portfolio.marks.get(position.symbol, position.average_price))
+    return _converted(worth, position.symbol, portfolio.quote_rates)
 
 
-def _entry(intent: Intent, by_id: Mapping[PositionId, Position], quote_rates: Mapping[str, Decimal]) -> _Entry:
-    position = None if intent.position_id is None else by_id.get(intent.position_id)
-    # An add's signal names its position: there its own fills cannot be told from the rest, so all of it counts.
-    opener = intent.signal.position_id is None
-    bought = position.bought_quantity if position is not None and opener else ZERO
-    quantity = max(ZERO, minus(intent.quantity, bought))
-    spend = times(times(quantity, intent.price_cap), quote_rates.get(intent.symbol, ONE))
-    return _Entry(intent.symbol, spend, opens=position is None, filled=position is not None and opener)
+def _still_to_spend(entry: Intent, own: Position | None, quote_rates: Mapping[str, Decimal]) -> Decimal:
+    """Value what an entry may still buy at the most it may pay; account currency.
+
+    Args:
+        own: The position that the entry has opened; ``None`` before its first fill, and for an add.
+    """
+    quantity = entry.quantity if own is None else max(ZERO, minus(entry.quantity, own.bought_quantity))
+    return _converted(times(quantity, entry.price_cap), entry.symbol, quote_rates)
+
+
+def _converted(quote: Decimal, symbol: str, quote_rates: Mapping[str, Decimal]) -> Decimal:
+    rate = quote_rates.get(symbol)
+    return quote if rate is None else times(quote, rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from types import MappingProxyType
 
 from pydantic import BaseModel, Field
 
@@ -90,8 +91,15 @@ class RiskLimits:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._exposure_share = times(settings.max_exposure_pct, _PERCENT)
         caps = {"spread_bps_max": settings.spread_bps_max, "slippage_bps_max": settings.slippage_bps_max}
-        self._caps = {name: bps for name, bps in caps.items() if bps}
+        self._caps = MappingProxyType({name: bps for name, bps in caps.items() if bps})
+        self._counts_max = (
+            ("max_positions", Decimal(settings.max_positions), "positions"),
+            ("max_positions_per_symbol", Decimal(settings.max_positions_per_symbol), "positions"),
+            ("max_trades_per_day", Decimal(settings.max_trades_per_day), "trades"),
+            ("max_orders_per_minute", Decimal(settings.max_orders_per_minute), "orders"),
+        )
 
     @hookimpl
     def risk_check(self, intent: Intent, portfolio: Portfolio, market: Market) -> Verdict:
@@ -99,20 +107,26 @@ class RiskLimits:
         if intent.reduces:
             return Verdict()
         books = after_entry(intent, portfolio)
-        checks = (*self._money(books, portfolio), *self._counts(books, portfolio), *_locks(intent, portfolio, market))
+        counts = (books.positions, books.symbol_positions, books.trades, portfolio.orders_last_minute + 1)
+        checks = [
+            *self._money(books, portfolio),
+            *[
+                _check(limit, Decimal(count), most, unit)
+                for count, (limit, most, unit) in zip(counts, self._counts_max, strict=True)
+            ],
+            *_locks(intent, portfolio, market),
+        ]
         inputs = {
             "equity": canonical(portfolio.equity),
             "equity_day_peak": canonical(portfolio.equity_day_peak),
             "entry": canonical(books.entry),
-            "pending": str(books.pending),
-            "currency": portfolio.currency,
         }
-        return Verdict(checks, dict(self._caps), inputs)
+        return Verdict(tuple(checks), self._caps, inputs)
 
     def _money(self, books: Books, portfolio: Portfolio) -> Iterator[Check]:
         settings = self.settings
         # Compared as money, not as a share: without equity there is nothing to divide by, and nothing to spend.
-        exposure_max = times(portfolio.equity, times(settings.max_exposure_pct, _PERCENT))
+        exposure_max = times(portfolio.equity, self._exposure_share)
         yield _check("max_exposure", books.exposure, exposure_max, portfolio.currency)
         if settings.max_notional_per_symbol:
             yield _check(
@@ -120,22 +134,10 @@ class RiskLimits:
             )
         yield _check("max_daily_drawdown", _drawdown_pct(portfolio), settings.max_daily_drawdown_pct, "%")
 
-    def _counts(self, books: Books, portfolio: Portfolio) -> Iterator[Check]:
-        settings = self.settings
-        yield _count("max_positions", books.positions, settings.max_positions, "positions")
-        yield _count("max_positions_per_symbol", books.symbol_positions, settings.max_positions_per_symbol, "positions")
-        yield _count("max_trades_per_day", books.trades, settings.max_trades_per_day, "trades")
-        orders = portfolio.orders_last_minute + 1
-        yield _count("max_orders_per_minute", orders, settings.max_orders_per_minute, "orders")
-
 
 def _check(limit: str, value: Decimal, threshold: Decimal, unit: str) -> Check:
     """Compare one figure with its limit: the limit itself is still allowed."""
     return Check(limit, value, threshold, unit, value > threshold)
-
-
-def _count(limit: str, value: int, threshold: int, unit: str) -> Check:
-    return _check(limit, Decimal(value), Decimal(threshold), unit)
 
 
 def _drawdown_pct(portfolio: Portfolio) -> Decimal:
@@ -147,12 +149,11 @@ def _drawdown_pct(portfolio: Portfolio) -> Decimal:
 
 def _locks(intent: Intent, portfolio: Portfolio, market: Market) -> Iterator[Check]:
     """Yield one check per lock in force on the symbol or on all; one that is not hit where there is none."""
-    left = [
-        (lock, lock.expires_ms - market.now_ms)
-        for lock in portfolio.locks
-        if lock.symbol in {intent.symbol, "*"} and lock.expires_ms > market.now_ms
-    ]
-    if not left:
-        yield _count("lock", 0, 0, "ms left")
-    for lock, left_ms in left:
-        yield _count(f"lock by {lock.plugin}: {lock.reason}", left_ms, 0, "ms left")
+    free = True
+    for lock in portfolio.locks:
+        if lock.symbol in (intent.symbol, "*") and lock.expires_ms > market.now_ms:
+            free = False
+            left_ms = Decimal(lock.expires_ms - market.now_ms)
+            yield _check(f"lock by {lock.plugin}: {lock.reason}", left_ms, ZERO, "ms left")
+    if free:
+        yield _check("lock", ZERO, ZERO, "ms left")

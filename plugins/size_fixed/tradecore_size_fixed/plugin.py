@@ -63,13 +63,6 @@ class SizeFixed:
         if instrument.max_quantity and quantity > instrument.max_quantity:
             quantity, rule = floor_to_lot(instrument.max_quantity, instrument.lot_size), "max_quantity"
         inputs = {name: canonical(value) for name, value in amounts}
-        inputs |= {
-            "rule": rule,
-            "price": canonical(signal.price),
-            "quote_rate": canonical(instrument.quote_rate),
-            "lot_size": canonical(instrument.lot_size),
-            "quantity": canonical(quantity),
-        }
         if quantity < instrument.min_quantity:
             return Size(ZERO, f"{rule}: min_quantity {canonical(instrument.min_quantity)}", inputs)
         if times(quantity, signal.price) < instrument.min_notional_quote:
