@@ -1,0 +1,268 @@
+"""The judge: what an answer proves about an order. Shared by every venue, the twin's too.
+
+An order is REJECTED only by an allow-listed code, ACCEPTED only by a plausible id that echoes ours, NOT_SENT only
+where no byte can have left. Everything else is UNKNOWN (reference orders.md 2.3): ccxt's classes and a time-out
+prove nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from tradecore.errors import RetryableVenueError, UnitError, VenueRefused
+from tradecore.model.order import Cancelation, CancelKind, NewOrder, OrderReport, Placement, PlacementKind
+from tradecore.model.reasons import Reason
+from tradecore.venues.payload import echoed_id_of, order_id_of, parse_json, report_of, same_symbol
+from tradecore.venues.rules import CodeRule, ErrorClass, VenueRules
+
+_RETRY: Final = frozenset({ErrorClass.RATE, ErrorClass.CLOCK, ErrorClass.BUSY})
+_QUERY: Final = re.compile(r"\?\S+")
+_EXCERPT: Final = 160
+
+
+class RawReply(NamedTuple):
+    """What the transport saw of one request."""
+
+    entered: bool
+    """True once bytes may have left the machine."""
+    status: int | None
+    """HTTP status; ``None`` where no answer came."""
+    headers: Mapping[str, str]
+    body: str | None
+    """Text of the answer; ``None`` where none came."""
+    error: str = ""
+    """What the transport raised; empty if nothing."""
+    latency_ms: float = 0.0
+
+
+class _Judged(NamedTuple):
+    """A venue's error as its rules read it."""
+
+    code: str
+    message: str
+    rule: CodeRule | None
+    """``None``: a code that the rules do not list."""
+
+
+def retry_after_of(reply: RawReply) -> float | None:
+    """Seconds that the venue asked us to wait; ``None`` where it did not say."""
+    for name, value in reply.headers.items():
+        if name.lower() == "retry-after":
+            # RFC 9110 also allows a date; no venue of ours sends one.
+            return float(value) if re.fullmatch(r"\d+(\.\d+)?", value.strip()) else None
+    return None
+
+
+def digest_of(body: str | None) -> str:
+    """Fingerprint of a raw answer: 16 hex digits; empty where there is none."""
+    return hashlib.sha256(body.encode()).hexdigest()[:16] if body else ""
+
+
+def _excerpt(text: str | None) -> str:
+    # Time-out texts hold the signed address, which could be replayed (reference orders.md 2.11).
+    return _QUERY.sub("?...", " ".join((text or "").split()))[:_EXCERPT]
+
+
+def _error_of(payload: Mapping[str, Any], rules: VenueRules) -> _Judged | None:
+    raw = payload.get("code")
+    code = "" if raw is None else str(raw).strip()
+    if not code or code in rules.success_codes:
+        return None
+    message = str(payload.get("msg") or payload.get("message") or "")
+    rule = rules.codes.get(code)
+    return _Judged(code, message, rule.narrowed(message) if rule else None)
+
+
+def _told(judged: _Judged) -> str:
+    """The operator's text first, the venue's own words behind it."""
+    text = judged.rule.text if judged.rule else "code is not known"
+    return f"{text}: {_excerpt(judged.message)}" if judged.message else text
+
+
+def _object_of(body: str | None) -> dict[str, Any] | None:
+    try:
+        payload = parse_json(body)
+    except ValueError:
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def classify_place(reply: RawReply, rules: VenueRules, order: NewOrder) -> Placement:
+    """Judge what became of one send.
+
+    Args:
+        reply: What the transport saw.
+        rules: The venue's words.
+        order: What was sent.
+    Returns:
+        A placement; its report is set where ACCEPTED, and its status is ``None`` where the venue only acknowledged.
+    Source: reference orders.md 2.3.
+    """
+    wait = retry_after_of(reply)
+
+    def unknown(detail: str, code: str = "", reason: Reason = Reason.OUTCOME_UNKNOWN) -> Placement:
+        return Placement(
+            PlacementKind.UNKNOWN, reason, code, detail, None, reply.status, reply.latency_ms, wait
+        )  # fmt: skip
+
+    if not reply.entered:
+        detail = _excerpt(reply.error) or "nothing left the machine"
+        return Placement(PlacementKind.NOT_SENT, Reason.NOT_SENT, "", detail, None, None, reply.latency_ms, wait)
+    if reply.status is None:
+        return unknown(_excerpt(reply.error) or "no answer came")
+    payload = _object_of(reply.body)
+    if reply.status >= 500:
+        judged = _error_of(payload, rules) if payload is not None else None
+        return unknown(f"http {reply.status}: {_excerpt(reply.body)}", judged.code if judged else "")
+    if payload is None:
+        return unknown(f"http {reply.status}, body is no JSON object: {_excerpt(reply.body)}")
+    judged = _error_of(payload, rules)
+    if judged is not None:
+        if rules.duplicate.search(judged.message):
+            return unknown(f"an earlier order has this id: {_excerpt(judged.message)}", judged.code)
+        if judged.rule is None or not judged.rule.refuses:
+            return unknown(_told(judged), judged.code)
+        return Placement(
+            PlacementKind.REJECTED, judged.rule.reason, judged.code, _told(judged), None, reply.status,
+            reply.latency_ms, wait,
+        )  # fmt: skip
+    if reply.status != 200 or not order_id_of(payload, rules):
+        return unknown(f"http {reply.status} without an order id: {_excerpt(reply.body)}")
+    if echoed_id_of(payload) not in ("", order.wire_id) or not same_symbol(payload.get("symbol"), order.symbol):
+        return unknown(f"another order came back: {_excerpt(reply.body)}", reason=Reason.ECHO_MISMATCH)
+    report = _report_or_bare(payload, rules, order, digest_of(reply.body))
+    return Placement(
+        PlacementKind.ACCEPTED, Reason.ACCEPTED, "", "", report, reply.status, reply.latency_ms, wait
+    )  # fmt: skip
+
+
+def _report_or_bare(payload: dict[str, Any], rules: VenueRules, order: NewOrder, digest: str) -> OrderReport:
+    """The report; where an amount is malformed only what the id proves, so that the order is read again."""
+    try:
+        return report_of({"side": order.side.upper(), **payload}, rules, order.symbol, digest)
+    except UnitError:
+        return OrderReport(
+            echoed_id_of(payload), order_id_of(payload, rules), order.symbol, order.side, None, None, None, None, None,
+            None, 0, (), "rest", digest,
+        )  # fmt: skip
+
+
+def classify_cancel(
+    reply: RawReply, rules: VenueRules, symbol: str, wire_id: str, venue_order_id: str = ""
+) -> Cancelation:
+    """Judge the answer to a cancel. No answer proves that the order is gone: it is read afterwards.
+
+    Args:
+        symbol: Our name of the symbol.
+        wire_id: Our id of the order.
+        venue_order_id: The venue's; may be empty.
+    """
+    wait = retry_after_of(reply)
+    if not reply.entered or reply.status is None:
+        return Cancelation(CancelKind.UNKNOWN, "", _excerpt(reply.error) or "no answer came", None, wait)
+    payload = _object_of(reply.body)
+    judged = _error_of(payload, rules) if payload is not None else None
+    if judged is not None:
+        gone = reply.status < 500 and judged.code in rules.missing_codes
+        return Cancelation(
+            CancelKind.NOT_FOUND if gone else CancelKind.UNKNOWN, judged.code, _told(judged), None, wait
+        )  # fmt: skip
+    found = order_id_of(payload, rules) if payload is not None else ""
+    if payload is None or reply.status != 200 or not found:
+        return Cancelation(CancelKind.UNKNOWN, "", f"http {reply.status}: {_excerpt(reply.body)}", None, wait)
+    echoes = {str(payload[name]) for name in ("origClientOrderId", "clientOrderId") if payload.get(name)}
+    # Binance names the cancel itself in clientOrderId and the order in origClientOrderId; either may be ours.
+    foreign = (echoes and wire_id not in echoes) or (venue_order_id and found != venue_order_id)
+    if foreign or not same_symbol(payload.get("symbol"), symbol):
+        return Cancelation(CancelKind.UNKNOWN, "", f"another order came back: {_excerpt(reply.body)}", None, wait)
+    try:
+        report = report_of(payload, rules, symbol, digest_of(reply.body))
+    except UnitError:
+        report = None
+    return Cancelation(CancelKind.REQUESTED, "", "", report, wait)
+
+
+def classify_read(reply: RawReply, rules: VenueRules, what: str) -> Any:
+    """Judge the answer to a read.
+
+    Args:
+        what: What was asked, for the message, as ``order BTC/USDT``.
+    Returns:
+        The parsed JSON: an object or a list.
+    Raises:
+        RetryableVenueError: If no usable answer came.
+        VenueRefused: If the venue said no; its code is one of ``rules.missing_codes`` where it has no such order.
+    """
+    wait = retry_after_of(reply)
+    if not reply.entered or reply.status is None:
+        raise RetryableVenueError(f"{what}: {_excerpt(reply.error) or 'no answer came'}", retry_after_s=wait)
+    try:
+        payload = parse_json(reply.body)
+    except ValueError:
+        payload = None
+    judged = _error_of(payload, rules) if isinstance(payload, dict) else None
+    if reply.status >= 500 or reply.status in (418, 429):
+        code = judged.code if judged else ""
+        raise RetryableVenueError(f"{what}: http {reply.status}: {_excerpt(reply.body)}", code, wait)
+    if judged is not None:
+        if judged.rule is not None and judged.rule.error_class in _RETRY:
+            raise RetryableVenueError(f"{what}: {_told(judged)}", judged.code, wait)
+        raise VenueRefused(f"{what}: {judged.code} {_told(judged)}", judged.code)
+    if reply.status != 200 or not isinstance(payload, dict | list):
+        raise RetryableVenueError(f"{what}: http {reply.status}, no usable body: {_excerpt(reply.body)}", "", wait)
+    return payload
+
+
+def read_order(reply: RawReply, rules: VenueRules, symbol: str, wire_id: str) -> OrderReport | None:
+    """Judge the read of one order by our id.
+
+    Returns:
+        Its report; ``None`` where the venue says that it has no such order.
+    Raises:
+        RetryableVenueError: If no usable answer came, or another order than was asked (reference orders.md F45).
+        VenueRefused: If the venue said no.
+    """
+    try:
+        payload = classify_read(reply, rules, f"order {symbol}")
+    except VenueRefused as refused:
+        if refused.code in rules.missing_codes:
+            return None
+        raise
+    try:
+        if not isinstance(payload, dict):
+            raise UnitError(f"expected one order, was {type(payload).__name__}")
+        report = report_of(payload, rules, symbol, digest_of(reply.body))
+    except UnitError as error:
+        raise RetryableVenueError(f"order {symbol}: {error}") from error
+    if report.wire_id != wire_id or not same_symbol(payload.get("symbol"), symbol):
+        raise RetryableVenueError(f"order {symbol}: expected {wire_id}, was {report.wire_id or 'no id'}")
+    return report
+
+
+def read_orders(reply: RawReply, rules: VenueRules, symbols: Mapping[str, str], what: str) -> list[OrderReport]:
+    """Judge a list of orders, foreign ones too.
+
+    Args:
+        symbols: Our name by the venue's name of a symbol; orders of other symbols are left out.
+    Raises:
+        RetryableVenueError: If no usable answer came: a list with one malformed order is none.
+        VenueRefused: If the venue said no.
+    """
+    payload = classify_read(reply, rules, what)
+    if not isinstance(payload, list):
+        raise RetryableVenueError(f"{what}: expected a list, was {type(payload).__name__}")
+    digest = digest_of(reply.body)
+    reports = []
+    try:
+        for row in payload:
+            if not isinstance(row, dict):
+                raise UnitError(f"expected an order, was {type(row).__name__}")
+            symbol = symbols.get(str(row.get("symbol")))
+            if symbol is not None:
+                reports.append(report_of(row, rules, symbol, digest))
+    except UnitError as error:
+        raise RetryableVenueError(f"{what}: {error}") from error
+    return reports

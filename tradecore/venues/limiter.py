@@ -1,0 +1,162 @@
+"""Our own request limiter: turns by priority, exact per minute, on the monotonic market clock.
+
+ccxt's throttle dies with its task, stalls when the wall clock steps back, charges cancelled waiters and knows
+nothing of ``Retry-After`` (reference orders.md 2.10). This one has no task of its own: whoever is first in the queue
+waits for the moment himself, and who leaves the queue wakes the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import math
+from collections import deque
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from tradecore.ports.clock import Clock
+from tradecore.ports.limiter import Priority
+
+_WINDOW_S: Final = 60.0
+_FIRST_BAN_S: Final = 10.0
+"""Where the venue names no time; doubles with each further ban."""
+_LONGEST_BAN_S: Final = 3 * 24 * 3600.0
+_FORGIVEN_S: Final = 600.0
+"""Quiet time after a ban that makes the next one a first one again."""
+SHARES: Final[Mapping[Priority, float]] = MappingProxyType(
+    {Priority.CANCEL: 1.0, Priority.RECONCILE: 1.0, Priority.ORDER: 0.95, Priority.DATA: 0.8}
+)
+"""How much of a minute each may use up: a cancel must not wait because data were read."""
+
+
+class _Waiter:
+    __slots__ = ("key", "wake")
+
+    def __init__(self, key: tuple[int, int]) -> None:
+        self.key: Final = key
+        """Priority, then order of arrival."""
+        self.wake = asyncio.Event()
+
+
+class RequestLimiter:
+    """Requests per minute, bans and priorities (ports/limiter.py).
+
+    Args:
+        clock: Market time; only its monotonic side is waited on.
+        weight_per_minute: Most weight in any 60 s, >= 1.
+    Raises:
+        ValueError: If `weight_per_minute` is less than 1.
+    """
+
+    def __init__(self, clock: Clock, weight_per_minute: int) -> None:
+        if weight_per_minute < 1:
+            raise ValueError(f"expected at least 1 request a minute, was {weight_per_minute}")
+        self._clock: Final = clock
+        self._limit: Final = weight_per_minute
+        self._used: Final[deque[tuple[float, int]]] = deque()
+        self._weight = 0
+        self._queue: Final[list[_Waiter]] = []
+        self._arrivals = 0
+        self._banned_until_s = -math.inf
+        self._strikes = 0
+
+    async def acquire(self, priority: Priority, *, weight: int = 1, deadline_ms: int | None = None) -> bool:
+        """Wait for a turn; with room and nobody waiting it returns without yielding to the loop.
+
+        Args:
+            weight: What the request costs, >= 1.
+            deadline_ms: Market time after which a turn is of no use; ``None`` waits for as long as it takes.
+        Returns:
+            True when the request may be sent now; False where the deadline comes first.
+        """
+        assert weight >= 1, weight
+        if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
+            return False
+        if not self._queue and self._delay(priority, weight) <= 0:
+            self._charge(weight)
+            return True
+        self._arrivals += 1
+        waiter = _Waiter((int(priority), self._arrivals))
+        bisect.insort(self._queue, waiter, key=lambda item: item.key)
+        try:
+            return await self._wait(waiter, priority, weight, deadline_ms)
+        finally:
+            self._queue.remove(waiter)
+            if self._queue:
+                self._queue[0].wake.set()
+
+    def penalize(self, retry_after_s: float | None) -> None:
+        """Take note of a 429 or 418; several at once count as one, one after another grow."""
+        now_s = self._clock.monotonic_s()
+        if now_s < self._banned_until_s:
+            if retry_after_s is not None:
+                self._banned_until_s = max(self._banned_until_s, now_s + retry_after_s)
+            return
+        self._strikes = 1 if now_s - self._banned_until_s > _FORGIVEN_S else self._strikes + 1
+        grown_s = min(_FIRST_BAN_S * 2 ** min(self._strikes - 1, 20), _LONGEST_BAN_S)
+        if retry_after_s is None:
+            wait_s = grown_s
+        else:
+            # The venue's word holds; who is banned again all the same waits longer than it says.
+            wait_s = retry_after_s if self._strikes == 1 else max(retry_after_s, grown_s)
+        self._banned_until_s = now_s + wait_s
+
+    @property
+    def banned_until_ms(self) -> int:
+        """End of the ban in market time; 0 where there is none."""
+        left_s = self._banned_until_s - self._clock.monotonic_s()
+        return self._clock.now_ms() + math.ceil(left_s * 1000) if left_s > 0 else 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return len(self._queue)
+
+    async def _wait(self, waiter: _Waiter, priority: Priority, weight: int, deadline_ms: int | None) -> bool:
+        while True:
+            left_s = math.inf if deadline_ms is None else (deadline_ms - self._clock.now_ms()) / 1000
+            if left_s <= 0:
+                return False
+            first = self._queue[0] is waiter
+            delay_s = self._delay(priority, weight) if first else math.inf
+            if delay_s <= 0:
+                self._charge(weight)
+                return True
+            waiter.wake.clear()
+            # A rounding error of the clock must not become a wait of no length, for ever.
+            await self._pause(waiter, min(max(delay_s, 0.001), left_s))
+
+    async def _pause(self, waiter: _Waiter, seconds: float) -> None:
+        """Wait for a time or until woken, whichever comes first."""
+        if seconds == math.inf:
+            await waiter.wake.wait()
+            return
+        woken = asyncio.ensure_future(waiter.wake.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((woken, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            slept.cancel()
+
+    def _delay(self, priority: Priority, weight: int) -> float:
+        """Seconds until a request could go if nobody else went; 0 or less where it can go now."""
+        now_s = self._clock.monotonic_s()
+        while self._used and now_s - self._used[0][0] >= _WINDOW_S:
+            self._weight -= self._used.popleft()[1]
+        ban_s = self._banned_until_s - now_s
+        allowed = max(1, int(self._limit * SHARES[priority]))
+        # One request heavier than the whole share may go when the minute is empty.
+        over = self._weight + min(weight, allowed) - allowed
+        if over <= 0:
+            return ban_s
+        for at_s, spent in self._used:
+            over -= spent
+            if over <= 0:
+                return max(ban_s, at_s + _WINDOW_S - now_s)
+        raise AssertionError("the weights of a minute do not add up")
+
+    def _charge(self, weight: int) -> None:
+        self._used.append((self._clock.monotonic_s(), weight))
+        self._weight += weight
