@@ -21,9 +21,10 @@ from tradecore.model.instrument import Instrument
 from tradecore.model.units import ZERO
 
 _DECIMALS_MAX: Final = 12
-_NEAR: Final = 1e-14
+_NEAR: Final = 4e-15
 """Relative: some recorders leave 5.2900000000000005e-05 where 0.0000529 was meant."""
-_NEAR_MAX: Final = 1e-3
+_UNITS_MAX: Final = 1e13
+"""A float of more than 13 digits cannot be told from one with noise in its last bits."""
 _ODD_SHARE_MAX: Final = 0.1
 """Above this share of numbers with no end of decimals a column is computed, not recorded: its decimals say nothing."""
 _SIGNIFICANT: Final = 6
@@ -68,12 +69,14 @@ class Decimals:
         """Take note of some numbers, finite and >= 0."""
         self._seen += len(values)
         rest = self._unfit(values, self.digits)
-        if len(rest):
-            odd = len(self._unfit(rest, self._most))
-            self.odd += odd
-            while len(rest) > odd:
-                self.digits += 1
-                rest = self._unfit(rest, self.digits)
+        for digits in range(self._most + 1):
+            if not len(rest):
+                break
+            left = self._unfit(rest, digits)
+            if len(left) < len(rest):
+                self.digits = max(self.digits, digits)
+            rest = left
+        self.odd += len(rest)
         if not self.inexact:
             self.inexact = bool((snap(values, self.digits) != values).any())
 
@@ -84,9 +87,9 @@ class Decimals:
 
     @staticmethod
     def _unfit(values: Array, digits: int) -> Array:
-        scaled = values * 10.0**digits
-        off = np.abs(scaled - np.rint(scaled))
-        unfit: Array = values[off > np.minimum(np.abs(scaled) * _NEAR, _NEAR_MAX)]
+        units = values * 10.0**digits
+        fit = (np.abs(units - np.rint(units)) <= units * _NEAR) & (units < _UNITS_MAX)
+        unfit: Array = values[~fit]
         return unfit
 
 

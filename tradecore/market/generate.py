@@ -18,7 +18,7 @@ from tradecore.errors import SettingsError
 from tradecore.market.cast import Coin, cast, instrument_of
 from tradecore.market.derive import USUAL_FEES, Fees
 from tradecore.market.frame import COLUMNS, Array, MarketFrame
-from tradecore.market.window import RowWindow, blank
+from tradecore.market.window import RowWindow, blank, row_bytes
 from tradecore.model.instrument import Instrument
 from tradecore.model.units import canonical
 
@@ -32,6 +32,7 @@ _SEGMENT: Final = 128
 _KEEP_EVERY: Final = 64
 """Of the prices at chunk starts, every so manieth is remembered: going back costs at most so many chunks."""
 _WINDOW_BYTES: Final = 8 * 1024 * 1024
+_WINDOW_ROWS: Final = 4 * _CHUNK
 _DAY_MS: Final = 86_400_000
 _HOUR_MS: Final = 3_600_000
 _MINUTE_MS: Final = 60_000
@@ -116,7 +117,7 @@ class GeneratedSource:
             first_close_ms=self.first_close_ms,
             rows=rows,
             fill=self._fill,
-            budget_bytes=_WINDOW_BYTES,
+            budget_bytes=min(_WINDOW_BYTES, row_bytes(len(self._coins)) * _WINDOW_ROWS),
         )
 
     @property

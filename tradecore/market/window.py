@@ -13,7 +13,6 @@ import numpy as np
 
 from tradecore.market.frame import COLUMNS, Array, MarketFrame
 
-_ROW_BYTES: Final = 8 * len(COLUMNS)
 _ROWS_MIN: Final = 64
 
 Fill = Callable[[int, int, Mapping[str, Array]], None]
@@ -23,6 +22,11 @@ Fill = Callable[[int, int, Mapping[str, Array]], None]
 def blank(rows: int, symbols: int) -> dict[str, Array]:
     """Make columns of NaN, each symbol's history contiguous."""
     return {name: np.full((rows, symbols), np.nan, order="F") for name in COLUMNS}
+
+
+def row_bytes(symbols: int) -> int:
+    """Memory of one row."""
+    return 8 * len(COLUMNS) * symbols
 
 
 class RowWindow:
@@ -52,7 +56,7 @@ class RowWindow:
         self._first_close_ms: Final = first_close_ms
         self._rows: Final = rows
         self._fill: Final = fill
-        held = max(_ROWS_MIN, budget_bytes // (_ROW_BYTES * len(symbols)))
+        held = max(_ROWS_MIN, budget_bytes // row_bytes(len(symbols)))
         self._ahead: Final = held * 3 // 4
         self._behind: Final = held // 4
         self._start = 0
