@@ -30,6 +30,8 @@ class EngineConfig(NamedTuple):
     max_spread_bps: Decimal = Decimal(20)
     intent_ttl_ms: int = 60_000
     book_age_ms_max: int = 2_000
+    price_age_ms_max: int = 15_000
+    """Oldest signal price that an entry may rest on."""
     poll_ms: int = 250
     """First wait between two reads of an open order."""
     poll_ms_max: int = 2_000
@@ -41,11 +43,15 @@ class EngineConfig(NamedTuple):
     exit_ladder: ExitLadder = ExitLadder()
     block_rows: int = 256
     slow_cycle_ms: float = 1_000.0
+    """Of the wall."""
+    time_scale: float = 1.0
+    """Market seconds per second of the wall, where time is not virtual."""
     unknown_drift_max: Decimal = Decimal(0)
     """Difference between ledger and venue, in `currency`, above which entries stop (R46)."""
     keep_orders: bool = False
     """Leave our open orders standing at shutdown instead of cancelling them."""
     phase_ms: int = 2_000
+    """Deadline of one phase of the shutdown, of the wall."""
     total_ms: int = 10_000
     intervals_s: Mapping[str, float] = {}
     retention_ms: int = 365 * 86_400_000

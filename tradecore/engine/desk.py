@@ -180,13 +180,15 @@ class Transaction:
     """Rows and events that become durable together.
 
     Within the block the getters see what the block itself has put, so that several fills of one report build on each
-    other; of a row put twice only the last is written.
+    other; of a row put twice only the last is written. An attempt keeps one row per state that it passes through: the
+    store checks every move by the table.
     """
 
     def __init__(self, desk: Desk) -> None:
         self.events: list[Stamped] = []
         self._desk = desk
         self._rows: dict[object, Row] = {}
+        self._attempts: dict[ClientOrderId, Attempt] = {}
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -197,6 +199,8 @@ class Transaction:
         """Add rows; a row with the key of an earlier one takes its place."""
         for row in rows:
             self._rows[_key_of(row)] = row
+            if isinstance(row, Attempt):
+                self._attempts[row.client_order_id] = row
 
     def tell(self, event: Any, ids: Ids = NO_IDS) -> None:
         """Add a booked event, stamped now."""
@@ -213,8 +217,7 @@ class Transaction:
 
     def attempt(self, client_order_id: ClientOrderId) -> Attempt | None:
         """An attempt as this block sees it; ``None``: not in the books."""
-        row = self._rows.get((Attempt, client_order_id)) or self._desk.books.attempts.get(client_order_id)
-        return row if isinstance(row, Attempt) else None
+        return self._attempts.get(client_order_id) or self._desk.books.attempts.get(client_order_id)
 
     def reservation(self, intent_id: IntentId) -> Reservation | None:
         """An active reservation as this block sees it; ``None``: none is active."""
@@ -232,7 +235,7 @@ def _key_of(row: Row) -> object:
         case IntentRow():
             return (IntentRow, row.intent.intent_id)
         case Attempt():
-            return (Attempt, row.client_order_id)
+            return (Attempt, row.client_order_id, row.state)
         case Reservation():
             return (Reservation, row.intent_id)
         case Position():

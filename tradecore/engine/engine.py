@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
@@ -24,9 +24,9 @@ from tradecore.engine.settle import Booked, Settler
 from tradecore.engine.startup import Startup
 from tradecore.engine.state import Operator
 from tradecore.engine.tell import Teller
-from tradecore.model.events import Heartbeat, PortfolioSnapshot
+from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot
 from tradecore.model.intent import INTENT_LIVE
-from tradecore.model.records import Run
+from tradecore.model.records import Memory, Run
 from tradecore.model.units import canonical
 
 
@@ -52,11 +52,13 @@ class Engine:
         self.guest_jobs = GuestJobs(desk, self.jobs, self.pictures, self.scanner)
         self.stopped = asyncio.Event()
         self.stop_reason = ""
-        self._stop_at_ms = stop_at_ms
+        self.stop_at_ms = stop_at_ms
         self._started_s = 0.0
         self._lag_ms = 0.0
         self._row_lock = asyncio.Lock()
         self.settler.listeners += [self._touched, self.teller.fills]
+        self.row_listeners: list[Callable[[int], None]] = []
+        """Told of each row's close as soon as it is taken; they must not wait."""
 
     @property
     def tally(self) -> Tally:
@@ -88,8 +90,22 @@ class Engine:
         await startup.run(run, plugins, version)
         for position in list(desk.books.positions.values()):
             await self.leading.changed(position.position_id)
+        self.guest_jobs.restore()
         self._plan_jobs()
         self.jobs.start()
+
+    def quarantined(self, plugin: str, hook: str, faults: int, last: str) -> None:
+        """Make a guest's quarantine durable and undo what it had tuned; called by the door, must not wait."""
+        self.scanner.forget()
+        self.desk.spawn(self._quarantined(plugin, hook, faults, last), f"quarantine {plugin}.{hook}")
+
+    async def _quarantined(self, plugin: str, hook: str, faults: int, last: str) -> None:
+        desk = self.desk
+        desk.alert("plugin_quarantined", "critical", f"{plugin}.{hook} after {faults} faults: {last}")
+        async with desk.transaction() as work:
+            work.put(Memory(f"quarantine/{plugin}/{hook}", last or "faults", desk.clock.now_ms()))
+            work.tell(PluginQuarantined(plugin, hook, faults, last))
+        await self.guest_jobs.undo_lost()
 
     def request_stop(self, reason: str) -> None:
         """Ask for the end of the run: no new entry from now on."""
@@ -134,18 +150,20 @@ class Engine:
                     return
                 if close_ms > desk.clock.now_ms():
                     break
-                if self._stop_at_ms is not None and close_ms > self._stop_at_ms:
+                if self.stop_at_ms is not None and close_ms > self.stop_at_ms:
                     self.request_stop("time is up")
                     return
-                self._lag_ms = float(desk.clock.now_ms() - close_ms)
+                self._lag_ms = (desk.clock.now_ms() - close_ms) / desk.config.time_scale
                 self.scanner.look_ahead()
                 desk.feed.take()
                 self.pictures.new_row(close_ms)
+                for listener in self.row_listeners:
+                    listener(close_ms)
                 await self.leading.row_closed()
                 self.pipeline.follow_faulted = self.leading.faulted
                 await self.pipeline.row_closed()
                 await self._mark_day()
-            if self._stop_at_ms is not None and desk.clock.now_ms() >= self._stop_at_ms:
+            if self.stop_at_ms is not None and desk.clock.now_ms() >= self.stop_at_ms:
                 self.request_stop("time is up")
             if desk.feed.next_close_ms is None:
                 self.request_stop("end of data")

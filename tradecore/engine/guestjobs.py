@@ -56,7 +56,7 @@ class GuestJobs:
         """Put a guest's wish about another guest's setting in force from the next row on."""
         desk = self._desk
         try:
-            old, new = desk.calls.tune(tune)
+            old, new = desk.calls.tune(tune, by)
         except SettingsError as error:
             desk.alert("tune_refused", "warning", f"{by}: {error}")
             return
@@ -66,3 +66,22 @@ class GuestJobs:
         async with desk.transaction() as work:
             work.put(Memory(f"tune/{tune.setting}", orjson.dumps([by, tune.value]).decode(), desk.clock.now_ms()))
             work.tell(TuneApplied(by, tune.setting, old, new, tune.reason))
+
+    def restore(self) -> None:
+        """Put tunes of an earlier run in force again, telling nobody: they are durable answers."""
+        desk = self._desk
+        for key, fact in sorted(desk.books.memory.items()):
+            if key.startswith("tune/"):
+                by, value = orjson.loads(fact.text)
+                try:
+                    desk.calls.tune(Tune(key.removeprefix("tune/"), value, "restored"), by)
+                except SettingsError as error:
+                    desk.alert("tune_refused", "warning", f"{by}: {error}")
+
+    async def undo_lost(self) -> None:
+        """Forget tunes that a quarantine has taken back, so that no restart brings them again."""
+        desk = self._desk
+        self._scanner.forget()
+        for key in [key for key in desk.books.memory if key.startswith("tune/")]:
+            if key.removeprefix("tune/") not in desk.calls.tunes:
+                await desk.remember(key, "")

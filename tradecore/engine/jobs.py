@@ -72,7 +72,7 @@ class Jobs:
             self.last_success_ms[name] = desk.clock.now_ms()
         finally:
             self._running.discard(name)
-        took_ms = (desk.clock.monotonic_s() - started) * 1_000
+        took_ms = (desk.clock.monotonic_s() - started) * 1_000 / desk.config.time_scale
         if took_ms > desk.config.slow_cycle_ms and not desk.clock.virtual:
             self._slow(name, "slow", took_ms)
 

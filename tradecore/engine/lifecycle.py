@@ -89,17 +89,19 @@ class Coordinator:
     async def _phase(
         self, name: str, work: Callable[[], Awaitable[None]], seconds: float, *, required: bool = True
     ) -> None:
-        """Run one phase within its time; a hurry cuts it to a moment."""
+        """Run one phase within its time, seconds of the wall; a hurry cuts it to a moment."""
         desk = self._engine.desk
+        scale = desk.config.time_scale
+        moment = 0.2 * scale
         hurry = asyncio.ensure_future(self._hurry.wait())
         task = asyncio.ensure_future(work())
         try:
-            await asyncio.wait({task, hurry}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, hurry}, timeout=seconds * scale, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                await asyncio.wait({task}, timeout=0.2)
+                await asyncio.wait({task}, timeout=moment)
             if not task.done():
                 task.cancel()
-                await asyncio.wait({task}, timeout=0.2)
+                await asyncio.wait({task}, timeout=moment)
                 if required:
                     self._failed.append(name)
                     desk.alert("shutdown_phase", "critical", f"{name} took longer than {seconds} s")
@@ -121,7 +123,7 @@ class Coordinator:
 
     async def _tell_guests(self) -> None:
         engine = self._engine
-        await engine.teller.drain(engine.desk.config.phase_ms / 2_000)
+        await engine.teller.drain(engine.desk.config.phase_ms / 2_000 * engine.desk.config.time_scale)
         await engine.desk.calls.tell("on_shutdown", engine.stop_reason)
 
     async def _last_look(self) -> None:
@@ -138,7 +140,7 @@ class Coordinator:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
+            await asyncio.wait(tasks, timeout=desk.config.time_scale)
 
     async def _say_ended(self) -> None:
         desk = self._engine.desk

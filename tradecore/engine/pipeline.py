@@ -205,6 +205,8 @@ class Pipeline:
         if self.follow_faulted:
             return Refused(Reason.ENTRIES_HALTED, detail="a follow guest failed")
         age = desk.clock.now_ms() - row_ms
+        if age > desk.config.price_age_ms_max:
+            return Refused(Reason.STALE_DATA, detail=f"age_ms={age}, limit={desk.config.price_age_ms_max}")
         if age > hit.expires_after_ms:
             return Refused(Reason.SIGNAL_EXPIRED, detail=f"age_ms={age}, limit={hit.expires_after_ms}")
         if desk.books.symbol_busy(hit.symbol) or any(p.symbol == hit.symbol for p in planned):

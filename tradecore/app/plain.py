@@ -1,0 +1,79 @@
+"""Settings as the plain values that engine and twin are made with."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tradecore.engine.config import EngineConfig, ExitLadder
+from tradecore.model.events import Taxonomy
+from tradecore.settings.sections import Settings
+from tradecore.venues.twin.build import TwinPlan
+from tradecore.venues.twin.records import BookShape
+
+_DAY_MS = 86_400_000
+
+
+def engine_config(settings: Settings, *, commands: bool) -> EngineConfig:
+    """Make the engine's configuration.
+
+    Args:
+        commands: False where nobody could write a command row: the state is gone with the run.
+    """
+    engine, account = settings.engine, settings.account
+    intervals = {name.removesuffix("_s"): float(value) for name, value in settings.intervals.model_dump().items()}
+    if not commands:
+        del intervals["commands"]
+    ladder = engine.exit_ladder
+    # an exit that may cross at any price has a collar that never binds
+    collar = Decimal(9_999) if engine.exit_market_allowed else engine.price_collar_bps
+    return EngineConfig(
+        account=account.name,
+        currency=account.currency,
+        capital_limit=account.capital_limit_quote,
+        adopt_balances=account.adopt_balances,
+        max_slippage_bps=engine.max_slippage_bps,
+        max_spread_bps=engine.max_spread_bps,
+        intent_ttl_ms=int(engine.intent_ttl_s * 1_000),
+        book_age_ms_max=engine.book_age_ms_max,
+        price_age_ms_max=int(engine.price_age_s_max * 1_000),
+        poll_ms=engine.poll_ms,
+        unknown_backoff_s=tuple(engine.unknown_backoff_s),
+        stuck_after_ms=int(engine.stuck_after_s * 1_000),
+        price_collar_bps=collar,
+        exit_ladder=ExitLadder(
+            tuple(ladder.premiums_bps), ladder.ttl_ms, ladder.attempts, tuple(float(s) for s in ladder.backoff_s)
+        ),
+        block_rows=settings.market.block_rows,
+        slow_cycle_ms=engine.slow_cycle_ms,
+        time_scale=settings.run.scale or 1.0,
+        keep_orders=settings.shutdown.policy == "keep",
+        phase_ms=int(settings.shutdown.phase_s * 1_000),
+        total_ms=int(settings.shutdown.total_s * 1_000),
+        intervals_s=intervals,
+        retention_ms=settings.journal.retention_days.order * _DAY_MS,
+    )
+
+
+def retention_days(settings: Settings) -> dict[Taxonomy, int]:
+    """Days that journal files are kept, by taxonomy."""
+    days = settings.journal.retention_days
+    return {taxonomy: int(getattr(days, taxonomy.value)) for taxonomy in Taxonomy}
+
+
+def twin_plan(settings: Settings) -> TwinPlan:
+    """Make the twin's plan."""
+    twin, market = settings.twin, settings.market
+    return TwinPlan(
+        manners=twin.manners,
+        latency_ms=int(twin.latency_ms),
+        read_lag_ms=int(twin.read_lag_ms),
+        ack_without_status=twin.ack_without_status,
+        faults=tuple(twin.faults),
+        shape=BookShape(
+            spread_bps=float(twin.spread_bps),
+            depth_quote=float(twin.depth_quote),
+            depth_levels=twin.depth_levels,
+            steps=market.steps_per_row,
+            between_closes=market.between_closes,
+        ),
+    )

@@ -1,0 +1,350 @@
+"""One run, first file handle to last: opens every adapter, hands all to the engine, closes all in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from tradecore import __version__
+from tradecore.app.plain import engine_config, retention_days, twin_plan
+from tradecore.app.prepare import Prepared, state_folder
+from tradecore.app.wire import Wire
+from tradecore.clocks.clock import LoopClock
+from tradecore.clocks.ids import RandomIds, SeededChance, SeededIds
+from tradecore.clocks.loop import MarketLoop
+from tradecore.clocks.loop import run as run_on
+from tradecore.clocks.scheduler import install as install_market_time
+from tradecore.engine.desk import Outside
+from tradecore.engine.engine import Engine
+from tradecore.engine.lifecycle import Coordinator
+from tradecore.engine.summary import Known, before, summary
+from tradecore.errors import StateFolderError
+from tradecore.hooks.calls import Calls
+from tradecore.hooks.relay import EventRelay
+from tradecore.hooks.specs import Resources
+from tradecore.hooks.watchdog import Watchdog
+from tradecore.journal.logs import open_logs
+from tradecore.journal.mask import Mask
+from tradecore.journal.opening import EventJournal, open_journal
+from tradecore.journal.uncaught import Uncaught
+from tradecore.model.events import ConfigChange, ConfigSnapshot
+from tradecore.model.records import Memory, Run
+from tradecore.model.units import RunId
+from tradecore.ports.clock import Clock, Ids
+from tradecore.ports.store import Loaded, Store
+from tradecore.store.database import sqlite_url
+from tradecore.store.instance import InstanceLock
+from tradecore.store.opening import open_store
+from tradecore.venues.limiter import RequestLimiter
+from tradecore.venues.twin.build import Twin, open_twin
+from tradecore.venues.twin.feed import TwinFeed, start_row_of
+from tradecore.venues.twin.state import TwinState
+
+STORE_FILE = "tradecore.db"
+TWIN_FILE = "twin.db"
+JOURNAL_FOLDER = "journal"
+LOG_FILE = "tradecore.log"
+HANG_FILE = "hang.json"
+"""Written by the watchdog before the process ends with 75; the next start puts the guest in quarantine."""
+
+
+class Screen(Protocol):
+    """Whoever shows a run under way."""
+
+    def begin(self, engine: Engine, clock: Clock, stop_at_ms: int | None) -> None:
+        """The engine stands; called on its loop before the first row."""
+
+    def end(self) -> None:
+        """The run is over."""
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    summary: dict[str, object]
+    exit_code: int
+
+
+def execute(prepared: Prepared, screen: Screen | None = None) -> Outcome:
+    """Run what was prepared to its end.
+
+    Raises:
+        StateFolderError: The state folder cannot be written, is in use, or belongs to another market.
+        SchemaMismatch: The database was written by another schema.
+        RetryableVenueError: The venue did not answer at the start.
+    """
+    kept = state_folder(prepared)
+    folder = kept if kept is not None else Path(tempfile.mkdtemp(prefix="tradecore-"))
+    started = time.monotonic()
+    try:
+        lock = InstanceLock(folder, prepared.resolved.profile)
+        lock.take()
+        try:
+            loop = MarketLoop(prepared.settings.run.scale)
+            return run_on(Session(prepared, folder, kept is not None, started).run(loop, screen), loop)
+        finally:
+            lock.release()
+    finally:
+        if kept is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Session:
+    """Everything that one run holds open.
+
+    Args:
+        folder: Where it keeps its files.
+        kept: False where the folder is gone with the run.
+        started: Monotonic second at which the run began.
+    """
+
+    def __init__(self, prepared: Prepared, folder: Path, kept: bool, started: float) -> None:
+        self._prepared = prepared
+        self._settings = prepared.settings
+        self._folder = folder
+        self._kept = kept
+        self._started = started
+        self._scale = prepared.settings.run.scale or 1.0
+        self._failed: list[str] = []
+
+    async def run(self, loop: MarketLoop, screen: Screen | None) -> Outcome:
+        """Open, trade, close.
+
+        Raises:
+            UsageError: Something of the state cannot be used.
+            RetryableVenueError: The venue did not answer at the start.
+        """
+        install_market_time()
+        async with AsyncExitStack() as stack:
+            clock = LoopClock(loop, self._epoch_ms())
+            wire = Wire(clock)
+            store = self._open_store(wire)
+            stack.push_async_callback(store.close)
+            loaded = store.load()
+            self._check_market(loaded)
+            run = self._new_run(loaded, clock)
+            journal = self._open_journal(stack, run, clock)
+            wire.connect(journal)
+            stack.push_async_callback(self._close_journal, journal)
+            journal.catch_up(store.events_after)
+            twin = self._open_twin(clock, run)
+            stack.push_async_callback(twin.venue.close)
+            calls, relay = self._open_door(clock, wire, loaded)
+            engine = Engine(
+                Outside(
+                    clock=clock, ids=self._ids(run, clock), chance=SeededChance(run.seed), store=store, journal=wire,
+                    venue=twin.venue, feed=self._feed(twin, clock),
+                    limiter=RequestLimiter(clock, self._settings.limiter.requests_per_minute), calls=calls,
+                ),
+                engine_config(self._settings, commands=self._kept),
+                stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
+            )  # fmt: skip
+            self._door.engine = engine
+            if self._kept:
+                engine.row_listeners.append(twin.venue.note_market_time)
+            return await self._trade(stack, engine, run, relay, screen)
+
+    # Opening --------------------------------------------------------------------------------------------------
+
+    def _epoch_ms(self) -> int:
+        """Market time at which the run begins: where the venue stands, else before the first row that is taken."""
+        path = self._twin_path()
+        source = self._prepared.source
+        if path is not None and path.exists():
+            state = TwinState(path)
+            reached = state.market_time_ms
+            state.close()
+            if reached:
+                return reached
+        return source.first_close_ms + (self._first_row() - 1) * source.timeframe_ms
+
+    def _first_row(self) -> int:
+        """First row of a fresh run: a generated market has a past, so guests need not warm up in it."""
+        return self._prepared.warmup_rows if self._prepared.source.rows is None else 0
+
+    def _twin_path(self) -> Path | None:
+        return self._folder / TWIN_FILE if self._kept else None
+
+    def _open_store(self, wire: Wire) -> Store:
+        settings = self._settings.store
+        url = settings.url.get_secret_value() or sqlite_url(self._folder / STORE_FILE)
+        # what is gone with the run need not survive a power cut
+        synchronous = settings.synchronous if self._kept else "OFF"
+        return open_store(url, inline=self._prepared.virtual, synchronous=synchronous, follower=wire.follow)
+
+    def _check_market(self, loaded: Loaded) -> None:
+        """A state belongs to one market: prices of another would make its books nonsense."""
+        known = loaded.memory.get("market")
+        if known is not None and known.text != self._prepared.market_digest:
+            raise StateFolderError(
+                f"expected {self._folder} to hold a run over this market, was one over another "
+                f"(market {known.text}, asked for {self._prepared.market_digest}): name a new folder"
+            )
+
+    def _new_run(self, loaded: Loaded, clock: Clock) -> Run:
+        seed = self._settings.run.seed
+        number = loaded.last_run.number + 1 if loaded.last_run is not None else 1
+        ids = SeededIds(seed, number) if clock.virtual else RandomIds(clock)
+        return Run(
+            run_id=RunId(ids.new("run")), number=number, account=self._settings.account.name, seed=seed,
+            profile=self._prepared.resolved.profile, settings_digest=self._prepared.resolved.digest,
+            started_ms=clock.now_ms(),
+        )  # fmt: skip
+
+    def _ids(self, run: Run, clock: Clock) -> Ids:
+        return SeededIds(run.seed, run.number) if clock.virtual else RandomIds(clock)
+
+    def _open_journal(self, stack: AsyncExitStack, run: Run, clock: Clock) -> EventJournal:
+        """Open journal and text log, and make what nobody catches an event."""
+        settings = self._settings.journal
+        mask = Mask([self._settings.store.url.get_secret_value()])
+        journal = open_journal(
+            self._folder / JOURNAL_FOLDER, session=run.run_id, clock=clock, mask=mask, queue=settings.queue,
+            retention_days=retention_days(self._settings), cap_mb=settings.cap_mb, trace_sample=settings.trace_sample,
+        )  # fmt: skip
+        if not clock.virtual:
+            logs = open_logs(mask=mask, now_ns=clock.now_ns, file=self._folder / LOG_FILE)
+            logs.attach(journal.note)
+            stack.callback(logs.close, 1.0)
+            uncaught = Uncaught(journal.note, logs.tell)
+            uncaught.install(asyncio.get_running_loop())
+            stack.callback(uncaught.uninstall)
+        return journal
+
+    async def _close_journal(self, journal: EventJournal) -> None:
+        if not await journal.close(self._settings.shutdown.phase_s * self._scale):
+            self._failed.append("journal")
+
+    def _open_twin(self, clock: Clock, run: Run) -> Twin:
+        twin = open_twin(
+            clock, self._prepared.source, seed=run.seed, generator=SeededChance(run.seed).generator("twin"),
+            path=self._twin_path(), plan=twin_plan(self._settings), instruments=self._prepared.instruments,
+        )  # fmt: skip
+        twin.venue.open_balances(self._settings.account.opening)
+        return twin
+
+    def _feed(self, twin: Twin, clock: Clock) -> TwinFeed:
+        source = self._prepared.source
+        start = start_row_of(source, clock.now_ms())
+        return TwinFeed(source, twin.market, clock, max(start, self._first_row()))
+
+    def _open_door(self, clock: Clock, wire: Wire, loaded: Loaded) -> tuple[Calls, EventRelay]:
+        """Put the guests behind the door, quarantines of earlier runs in force."""
+        engine = self._settings.engine
+        self._door = Door(wire)
+        calls = Calls(
+            self._prepared.guests, clock=clock, deadlines_ms=engine.deadlines_ms.model_dump(), strikes=engine.strikes,
+            virtual=clock.virtual, on_fault=wire.note, on_quarantine=self._door.quarantined, on_late=wire.note,
+            trace=wire.note if engine.trace_hooks else None, time_scale=self._scale,
+        )  # fmt: skip
+        pairs = [tuple(key.split("/")[1:3]) for key in loaded.memory if key.startswith("quarantine/")]
+        calls.restore([(plugin, hook) for plugin, hook in pairs])
+        relay = EventRelay(calls, virtual=clock.virtual, time_scale=self._scale)
+        wire.relay_to(relay)
+        return calls, relay
+
+    # Trading --------------------------------------------------------------------------------------------------
+
+    async def _trade(
+        self, stack: AsyncExitStack, engine: Engine, run: Run, relay: EventRelay, screen: Screen | None
+    ) -> Outcome:
+        """Start, wait for the end, end in phases, and say what happened."""
+        desk, prepared = engine.desk, self._prepared
+        coordinator = Coordinator(engine, run)
+        coordinator.own_signals()
+        stack.callback(coordinator.disown_signals)
+        if not desk.clock.virtual:
+            self._watch(stack, engine)
+        await self._take_hang(engine)
+        relay.start()
+        await engine.start(run, prepared.plugins, __version__)
+        await self._note_settings(engine)
+        await desk.calls.start(self._resources(run))
+        start = before(engine)
+        if screen is not None:
+            screen.begin(engine, desk.clock, engine.stop_at_ms)
+            stack.callback(screen.end)
+        await engine.stopped.wait()
+        left = await coordinator.shut_down()
+        await relay.stop(1.0)
+        await desk.journal.flush(self._settings.shutdown.phase_s * self._scale)
+        known = Known(
+            run.run_id, run.seed, run.profile, prepared.plugins, time.monotonic() - self._started,
+            str(self._folder) if self._kept else "",
+        )  # fmt: skip
+        return Outcome(summary(engine, left, start, known), left.exit_code)
+
+    def _resources(self, run: Run) -> dict[str, Resources]:
+        made = {}
+        for guest in self._prepared.guests:
+            if "on_start" in guest.hooks:
+                folder = self._folder / "plugins" / guest.name
+                folder.mkdir(parents=True, exist_ok=True)
+                made[guest.name] = Resources(folder, {}, run.run_id)
+        return made
+
+    def _watch(self, stack: AsyncExitStack, engine: Engine) -> None:
+        """Watch guests from a thread: one that hangs is interrupted, or the process ends and says who it was."""
+        hang = self._folder / HANG_FILE
+        loop = asyncio.get_running_loop()
+
+        def overran(plugin: str, hook: str, seconds: float) -> None:
+            text = f"{plugin}.{hook} holds the program for {seconds:.2f} s"
+            loop.call_soon_threadsafe(engine.desk.alert, "guest_overran", "critical", text)
+
+        def hung(plugin: str, hook: str) -> None:
+            hang.write_text(json.dumps([plugin, hook]))
+
+        settings = self._settings.engine
+        dog = Watchdog(
+            engine.desk.calls.crumb, limit_s=settings.watchdog_s, hang_s=settings.hang_s, on_overrun=overran,
+            on_hang=hung,
+        )  # fmt: skip
+        dog.start()
+        stack.callback(dog.stop)
+
+    async def _take_hang(self, engine: Engine) -> None:
+        """Put the guest that hung the last process in quarantine, durably."""
+        hang = self._folder / HANG_FILE
+        if not hang.exists():
+            return
+        plugin, hook = json.loads(hang.read_text())
+        engine.desk.calls.restore([(plugin, hook)])
+        await engine.desk.remember(f"quarantine/{plugin}/{hook}", "hung the process before")
+        hang.unlink()
+
+    async def _note_settings(self, engine: Engine) -> None:
+        """Write the effective settings, and what differs from the last start on this state."""
+        resolved = self._prepared.resolved
+        values = resolved.shown({guest.name: guest.settings for guest in self._prepared.guests})
+        old: dict[str, str] = json.loads(engine.desk.recall("settings") or "{}")
+        desk = engine.desk
+        async with desk.transaction() as work:
+            origins = {key: origin.layer for key, origin in resolved.origins.items()}
+            work.tell(ConfigSnapshot(resolved.digest, resolved.profile, values, origins))
+            for key in sorted(old.keys() | values.keys()) if old else ():
+                if old.get(key) != values.get(key):
+                    origin = resolved.origin_of(key).layer
+                    work.tell(ConfigChange(key, old.get(key, ""), values.get(key, ""), origin))
+            now = desk.clock.now_ms()
+            work.put(Memory("settings", json.dumps(values), now))
+            work.put(Memory("market", self._prepared.market_digest, now))
+
+
+class Door:
+    """Carries quarantines to the engine, which is made after the door is."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.engine: Engine | None = None
+
+    def quarantined(self, plugin: str, hook: str, faults: int, last: str) -> None:
+        """Hand a quarantine on."""
+        assert self.engine is not None, "guests are asked by the engine"
+        self.engine.quarantined(plugin, hook, faults, last)
