@@ -50,7 +50,7 @@ class Leader:
         task = asyncio.create_task(self._awaited(answer, where), name=".".join(where))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda _: _close(answer))
+        task.add_done_callback(lambda _: close_unbegun(answer))
         try:
             done, _ = await asyncio.wait({task}, timeout=timeout_s)
         except asyncio.CancelledError:
@@ -98,7 +98,7 @@ class _Steps(Generator[Any, Any, Any]):
             self._crumb.at = None
 
 
-def _close(answer: Any) -> None:
-    """Close a coroutine that never began: its task was cancelled first."""
+def close_unbegun(answer: Any) -> None:
+    """Close a coroutine that nobody will await: its task was cancelled first, or it is no answer at all."""
     if inspect.iscoroutine(answer) and inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
         answer.close()

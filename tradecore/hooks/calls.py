@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from tradecore.errors import PluginError
 from tradecore.hooks import checks
-from tradecore.hooks.awaiting import Leader
+from tradecore.hooks.awaiting import Leader, close_unbegun
 from tradecore.hooks.combine import (
     FollowAnswers,
     RiskAnswer,
@@ -358,15 +358,19 @@ class Calls:
         crumb.since_ns = start = timer()
         for slot in slots:
             if not slot.live:
-                answers.append(Silence(f"{slot.name}.{hook}: quarantined"))
+                why = "quarantined" if slot.quarantined else "its guest did not start"
+                answers.append(Silence(f"{slot.name}.{hook}: {why}"))
                 continue
+            raw = None
             try:
                 crumb.at = slot.where
-                answer = check((instead or slot.ask)(*arguments))
+                raw = (instead or slot.ask)(*arguments)
+                answer = check(raw)
                 # Inside the try: an interrupt that comes late still finds a handler (see watchdog.py).
                 crumb.at = None
             except BaseException as error:  # noqa: BLE001 - the door: whatever a guest raises is its own fault
                 crumb.at = None
+                close_unbegun(raw)
                 answer = self._fault(slot, error)
             answers.append(answer)
         spent = timer() - start

@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +47,14 @@ def _text(name: str, value: object, *, empty: bool = False) -> None:
     _need(empty or value != "", name, "to say something", "empty")
 
 
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    # The exact types first: an abstract class's own answer costs more than the whole check of an empty verdict.
+    return type(value) is dict or type(value) is MappingProxyType or isinstance(value, Mapping)
+
+
 def texts(name: str, value: object) -> Texts:
     """Check a mapping of text to text and hand back a copy that nobody can change."""
-    if not isinstance(value, Mapping):
+    if not _is_mapping(value):
         raise BadAnswer(f"expected {name} to be a mapping, was {kind(value)}")
     if not value:
         return _NO_TEXTS
@@ -224,27 +229,34 @@ def verdict(answer: object) -> Verdict | None:
         return None
     if type(answer) is not Verdict:
         raise BadAnswer(f"expected Verdict, was {kind(answer)}")
-    _need(isinstance(answer.checks, tuple), "checks", "to be a tuple", kind(answer.checks))
-    for check in answer.checks:
+    found = answer.checks
+    if type(found) is not tuple:
+        raise BadAnswer(f"expected checks to be a tuple, was {kind(found)}")
+    for check in found:
         _check(check)
-    if not isinstance(answer.caps, Mapping):
-        raise BadAnswer(f"expected caps to be a mapping, was {kind(answer.caps)}")
-    for name, cap in answer.caps.items():
+    caps = answer.caps
+    if not _is_mapping(caps):
+        raise BadAnswer(f"expected caps to be a mapping, was {kind(caps)}")
+    for name, cap in caps.items():
         _need(name in CAPS, "caps", f"out of {', '.join(sorted(CAPS))}", repr(name))
         _amount(name, cap, zero=True)
-    return Verdict(answer.checks, dict(answer.caps), texts("inputs", answer.inputs))
+    return Verdict(found, dict(caps), texts("inputs", answer.inputs))
 
 
 def _check(check: object) -> None:
     if type(check) is not Check:
         raise BadAnswer(f"expected checks of Check, was {kind(check)}")
-    _text("limit", check.limit)
-    _text("unit", check.unit, empty=True)
-    # A check that lies about its hit with a number or an array must not pass as true or false.
-    _need(isinstance(check.hit, bool), f"hit of {check.limit}", "to be true or false", kind(check.hit))
-    for name, value in (("value", check.value), ("threshold", check.threshold)):
-        if type(value) is not Decimal or not value.is_finite():
-            raise BadAnswer(f"expected {name} of {check.limit} to be a finite Decimal, was {kind(value)}")
+    limit, value, threshold, unit, hit = check
+    if type(limit) is not str or not limit or type(unit) is not str:
+        raise BadAnswer(f"expected limit and unit of a check to be text, was {limit!r} and {unit!r}")
+    # A check that tells its hit by a number or an array must not pass as true or false.
+    if type(hit) is not bool:
+        raise BadAnswer(f"expected hit of {limit} to be true or false, was {kind(hit)}")
+    for number in (value, threshold):
+        if type(number) is not Decimal or not number.is_finite():
+            raise BadAnswer(
+                f"expected value and threshold of {limit} to be finite Decimals, was {kind(number)} {number}"
+            )
 
 
 def routed(answer: object) -> OrderRequest | Done | None:
@@ -333,6 +345,10 @@ def _signal(signal: object, plugin: str) -> None:
     _need(signal.plugin == plugin, "plugin of a signal", f"to be {plugin!r}", repr(signal.plugin))
     for name in ("signal_id", "symbol", "reason", "unit"):
         _text(name, getattr(signal, name))
+    for name in ("tag", "group"):
+        _text(name, getattr(signal, name), empty=True)
+    place = signal.position_id
+    _need(place is None or isinstance(place, str), "position_id", "to be text or None", kind(place))
     _need(isinstance(signal.side, Side), "side", "to be a Side", kind(signal.side))
     _amount("price", signal.price, zero=False)
     _amount("fraction", signal.fraction, zero=False)
