@@ -17,6 +17,7 @@ from tradecore.journal.files import PACKED, PLAIN, DayFile, day_of, list_files
 from tradecore.journal.shapes import shape_of
 from tradecore.model.events import REGISTRY, Ids, Stamped, Taxonomy
 
+_FAMILIES: Final[Mapping[str, Taxonomy]] = {taxonomy.value: taxonomy for taxonomy in Taxonomy}
 _WINDOW: Final = 4_096
 """Lines of one taxonomy that may be written out of the order of time: a crash's missing lines come late."""
 
@@ -102,10 +103,10 @@ def parse(raw: bytes) -> Line:
     texts = [found[key] for key in FRAME[2:]]
     if not all(type(number) is int for number in numbers) or not all(isinstance(text, str) for text in texts):
         raise DataError("expected numbers for seq, at_ns and store_seq, and text for the other keys but data")
-    if found["taxonomy"] not in Taxonomy or not isinstance(found["data"], dict):
+    taxonomy = _FAMILIES.get(found["taxonomy"])
+    if taxonomy is None or not isinstance(found["data"], dict):
         raise DataError(f"expected a taxonomy and an object of data, was {found['taxonomy']}")
     ids = Ids(*texts[3:])
-    taxonomy = Taxonomy(found["taxonomy"])
     return Line(found["at_ns"], found["seq"], texts[0], taxonomy, texts[2], ids, found.get("store_seq"), found["data"])
 
 
