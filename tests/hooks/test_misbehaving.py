@@ -10,8 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradecore import Check, Done, Job, JobAnswer, Keep, OrderRequest, Plan, Reason, Size, TimeInForce, Tune, Verdict
-from tradecore import Wishes, hookimpl
+from tradecore import (
+    Check,
+    Done,
+    Job,
+    JobAnswer,
+    Keep,
+    OrderRequest,
+    Plan,
+    Reason,
+    Size,
+    TimeInForce,
+    Tune,
+    Verdict,
+    Wishes,
+    hookimpl,
+)
 from tradecore.model.units import Side, SignalId
 
 FAULTS = [
