@@ -189,6 +189,21 @@ def postgres_url(postgres: Server) -> str:
     return postgres.url(schema)
 
 
+@pytest.fixture
+def postgres_emptied(postgres: Server) -> str:
+    """One schema for many tests: emptying it costs a tenth of making it."""
+    url = postgres.url("emptied")
+    with postgres.connect() as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS emptied")
+        found = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'emptied' AND tablename <> 'alembic_version'"
+        ).fetchall()
+        if found:
+            names = ", ".join(f"emptied.{name}" for (name,) in found)
+            connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+    return url
+
+
 class Place(NamedTuple):
     """One database, to be opened as often as a test likes."""
 
@@ -206,7 +221,7 @@ class Place(NamedTuple):
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     kind = request.param
     if kind.startswith("postgresql"):
-        url = request.getfixturevalue("postgres_url")
+        url = request.getfixturevalue("postgres_emptied")
     else:
         url = sqlite_url(tmp_path / "tradecore.sqlite3")
     place = Place(url, kind.endswith("inline"), [])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -165,12 +166,13 @@ class ThreadedStore(Lookups):
             return failure
 
     def _answer(self, answers: Sequence[tuple[_Item, Any]]) -> None:
-        loop = answers[0][0].done.get_loop()
-        try:
-            loop.call_soon_threadsafe(self._deliver, answers)
-        except RuntimeError:
-            # The loop is closed: nobody waits any more. What was committed is durable and is loaded at the next start.
-            assert loop.is_closed()
+        # A store may outlive a loop; each caller is woken on its own.
+        for loop, group in itertools.groupby(answers, lambda answer: answer[0].done.get_loop()):
+            try:
+                loop.call_soon_threadsafe(self._deliver, list(group))
+            except RuntimeError:
+                # Nobody waits on a closed loop. What was committed is durable and is loaded at the next start.
+                assert loop.is_closed()
 
 
 def _write(transactions: Sequence[Transaction], writer: Writer) -> Sequence[Answer]:
