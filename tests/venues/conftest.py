@@ -29,8 +29,8 @@ Candle = tuple[float, float, float, float, float]
 def instrument(symbol: str, tick: str = "0.01", lot: str = "0.001", fee: str | None = None) -> Instrument:
     base, quote = symbol.split("/")
     return Instrument(
-        symbol, base, quote, Decimal(tick), Decimal(lot), Decimal(lot), Decimal(0), Decimal(5), Decimal(10), Decimal(10),
-        base if fee is None else fee,
+        symbol, base, quote, Decimal(tick), Decimal(lot), Decimal(lot), Decimal(0), Decimal(5), Decimal(10),
+        Decimal(10), base if fee is None else fee,
     )  # fmt: skip
 
 

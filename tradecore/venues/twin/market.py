@@ -22,6 +22,7 @@ from tradecore.venues.twin.depth import Depth, Grid, make_depth
 from tradecore.venues.twin.records import BookShape
 
 _SHAPE: Final = BookShape()
+_MINUTE_MS: Final = 60_000
 _CHUNK: Final = 64
 """Rows read from the source at once."""
 _CHUNKS_KEPT: Final = 3
@@ -75,6 +76,8 @@ class TwinMarket:
         """What can be traded now; the engine may change it while it runs (halts, new filters)."""
         self._grids: Final = {symbol: Grid(item) for symbol, item in self.instruments.items()}
         self._column: Final = {symbol: i for i, symbol in enumerate(source.symbols)}
+        # A range grows with the square root of time.
+        self._calm_range: Final = shape.calm_range_bps / 10_000 * (source.timeframe_ms / _MINUTE_MS) ** 0.5
         self._open_ms: Final = source.first_close_ms - source.timeframe_ms
         self._chunks: dict[int, MarketFrame] = {}
         self._paths: dict[str, dict[int, _Path]] = {}
@@ -167,8 +170,7 @@ class TwinMarket:
         step = path.steps[place]
         if known is not None and known.at_ms == step.at_ms:
             return known
-        measure = self.shape.calm_range_bps / 10_000
-        haste = (path.ranges[place] + path.before / 2) / measure
+        haste = (path.ranges[place] + path.before / 2) / self._calm_range
         depth = make_depth(
             self._chance("book", symbol, step.at_ms), self._grids[symbol], self.shape, at_ms=step.at_ms,
             price=step.price, traded_quote=path.volume * step.price, haste=haste,

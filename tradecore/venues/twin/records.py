@@ -24,7 +24,7 @@ class BookShape(NamedTuple):
     depth_share: float = 0.25
     """Share of a row's traded value that stands on one side at a time; `depth_quote` is the ceiling."""
     calm_range_bps: float = 40.0
-    """A row with this range is one measure of haste: spread doubles, depth halves."""
+    """A minute with this range is one measure of haste: spread doubles, depth halves. Longer rows may range more."""
     steps: int = 8
     """Prices per row, >= 4."""
     between_closes: bool = True

@@ -216,7 +216,10 @@ class TwinVenue:
     async def place(self, order: NewOrder) -> Placement:
         """Send once. Never raises for what a venue or a network does; never sends twice."""
 
-        def act(now_ms: int, hits: _Hits) -> Answer:
+        def act(now_ms: int, hits: _Hits) -> Answer | None:
+            if "late_request" in hits:
+                self.engine.hold(order, now_ms, int(hits["late_request"]))
+                return None
             placed = self._place_now(order, now_ms, hits)
             if isinstance(placed, Rejected):
                 return self._manners.rejected(placed)
@@ -269,7 +272,7 @@ class TwinVenue:
         """The moment whose picture a lagging read shows."""
         return now_ms - max(self._read_lag_ms, int(hits.get("read_lag", 0)))
 
-    async def _ask(self, operation: str, act: Callable[[int, _Hits], Answer]) -> RawReply:
+    async def _ask(self, operation: str, act: Callable[[int, _Hits], Answer | None]) -> RawReply:
         started_s = self._clock.monotonic_s()
         hits = self.faults.draw(operation)
         if operation == "place" and self._ack_without_status:
@@ -286,7 +289,7 @@ class TwinVenue:
         latency_ms = (self._clock.monotonic_s() - started_s) * 1000
         return network.reply_of(sent, hits, self._manners.headers(self._gate.used), latency_ms)
 
-    def _arrive(self, act: Callable[[int, _Hits], Answer], hits: _Hits) -> network.Sent:
+    def _arrive(self, act: Callable[[int, _Hits], Answer | None], hits: _Hits) -> network.Sent:
         now_ms = self._clock.now_ms()
         self.engine.advance(now_ms)
         # Reads ask the file for what has ended, so it must hold what the market just did.
