@@ -104,10 +104,10 @@ class Follower:
             if self._behind:
                 self._trouble("store_behind", self._behind)
                 self._behind = ""
-            while self._waiting and self._waiting[0].sequence <= self.taken:
-                self._waiting.popleft()
             if self._held_back:
                 return ()
+            while self._waiting and self._waiting[0].sequence <= self.taken:
+                self._waiting.popleft()
             events = self._run(self.taken + 1, limit)
             reader = self._reader
             wanted = self._asking or self.newest > self.taken
