@@ -95,7 +95,7 @@ def test_a_plugin_twice_in_the_list_is_refused(install):
 def test_two_distributions_with_one_name_are_refused(install):
     install("alpha", distribution="one")
     install("alpha", distribution="two")
-    with pytest.raises(PluginLoadError, match="alpha: expected one distribution with this plugin, found (one|two) and"):
+    with pytest.raises(PluginLoadError, match=r"found (one and two|two and one)"):
         available()
 
 
@@ -304,14 +304,14 @@ def test_what_pluggy_would_pass_over_in_silence_is_refused():
         def __init__(self, settings):
             self.risk_check = hookimpl(functools.partial(check))
 
-    class Callable_:
+    class Checker:
         def __call__(self, intent): ...
 
     class Object(Base):
-        risk_check = hookimpl(Callable_())
+        risk_check = hookimpl(Checker())
 
     refused(Partial, "guest.risk_check: expected a method, was partial")
-    refused(Object, "guest.risk_check: expected a method, was Callable_")
+    refused(Object, "guest.risk_check: expected a method, was Checker")
 
 
 @pytest.mark.parametrize("flag", ["tryfirst", "trylast", "wrapper", "hookwrapper", "optionalhook"])
@@ -352,12 +352,12 @@ def test_settings_must_be_a_frozen_model_that_refuses_unknown_keys():
         class Settings(BaseSettings):
             pass
 
-    class None_(Base):
+    class Nothing(Base):
         Settings = None
 
     refused(Loose, 'guest: expected Settings with frozen=True and extra="forbid"')
     refused(Reads, "guest: expected Settings to be a BaseModel, was BaseSettings")
-    refused(None_, "guest: expected a class Settings that is a pydantic BaseModel, found none")
+    refused(Nothing, "guest: expected a class Settings that is a pydantic BaseModel, found none")
 
 
 def test_a_constructor_or_promise_that_raises_is_one_line():

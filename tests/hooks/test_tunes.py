@@ -146,7 +146,7 @@ def test_a_quarantine_undoes_what_was_tuned_in_the_guest(seat, base, words):
 
 def test_a_quarantine_of_the_job_undoes_what_it_tuned_and_only_that(seat, base, words):
     calls = seat(drop(base), adaptive(base))
-    jobs = {plugin: job for plugin, job in calls.jobs()}
+    jobs = dict(calls.jobs())
     calls.tune(Tune("drop.threshold", 3, "why"), "adaptive")
     calls.tune(Tune("drop.floor", 0.25, "by hand"), "operator")
     for _ in range(3):
