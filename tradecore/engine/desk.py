@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from tradecore.engine.books import Books
 from tradecore.engine.config import EngineConfig
+from tradecore.engine.recent import RecentFills
 from tradecore.hooks.calls import Calls
 from tradecore.model.events import NO_IDS, AlertFired, Ids, Stamped, UncaughtException
 from tradecore.model.fill import Fill
@@ -94,8 +95,7 @@ class Desk:
         """Why no new entry may start; empty while the run goes on."""
         self.sent_at: deque[int] = deque()
         """Moments of sends of the last minute."""
-        self.outcomes_24h: deque[tuple[int, str, bool]] = deque()
-        """(moment, symbol, filled) of settled attempts."""
+        self.recent = RecentFills()
         self._books_lock = asyncio.Lock()
         self._chance = outside.chance
         self._tasks: set[asyncio.Task[Any]] = set()

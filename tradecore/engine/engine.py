@@ -29,6 +29,9 @@ from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import canonical
 
+_VIRTUAL_ROWS = 60
+"""Rows between two rounds of housekeeping on virtual time, at least."""
+
 
 class Engine:
     """One account's engine. `start`, let the jobs run until `stopped`, then shut it down (lifecycle)."""
@@ -123,8 +126,10 @@ class Engine:
         if first is None:
             self.request_stop("end of data")
             return
-        # rows drive scan and position update; the other intervals are at least one row long over rows
+        # Rows drive scan and position update; the other intervals are at least one row long over rows. On virtual time
+        # nobody watches and nothing gets lost between two looks, so housekeeping is done once in so many rows.
         self.jobs.add("scan", self.rows_due, row_s, first_ms=first)
+        least_s = row_s * (_VIRTUAL_ROWS if self.desk.clock.virtual else 1)
         for name, work in (
             ("commands", self._commands),
             ("persist", self._persist),
@@ -136,7 +141,8 @@ class Engine:
             ("retention", self._retention),
         ):
             if name in config.intervals_s:
-                self.jobs.add(name, work, max(row_s, config.intervals_s[name]))
+                least = row_s if name == "commands" else least_s
+                self.jobs.add(name, work, max(least, config.intervals_s[name]))
         self.guest_jobs.plan(config.intervals_s, row_s)
 
     async def rows_due(self) -> None:

@@ -12,7 +12,7 @@ from tradecore.engine.intents import trades_today
 from tradecore.market.frame import Market, MarketFrame
 from tradecore.model.book import Book
 from tradecore.model.intent import Intent
-from tradecore.model.portfolio import FillRate, Portfolio
+from tradecore.model.portfolio import Portfolio
 from tradecore.model.position import ClosedPosition
 from tradecore.model.records import Memory
 from tradecore.model.units import ZERO, IntentId, canonical, exact_sum, minus, plus, times
@@ -143,19 +143,9 @@ class Pictures:
             pending=tuple(r.intent for r in books.intents.values() if r.intent.intent_id != without),
             closed=self._closed,
             trades_today=trades_today(desk, now), orders_last_minute=len(desk.sent_at),
-            dust=MappingProxyType(dict(books.dust)), fill_rate_24h=MappingProxyType(self._fill_rates(now)),
+            dust=MappingProxyType(dict(books.dust)), fill_rate_24h=desk.recent.rates(now),
             locks=(), marks=MappingProxyType(dict(self.marks())),
         )  # fmt: skip
-
-    def _fill_rates(self, now_ms: int) -> dict[str, FillRate]:
-        outcomes = self._desk.outcomes_24h
-        while outcomes and outcomes[0][0] < now_ms - _DAY_MS:
-            outcomes.popleft()
-        rates: dict[str, FillRate] = {}
-        for _, symbol, filled in outcomes:
-            old = rates.get(symbol, FillRate(0, 0))
-            rates[symbol] = FillRate(old.attempts + 1, old.filled + filled)
-        return rates
 
     def _day(self, now_ms: int, equity: Decimal) -> tuple[Decimal, Decimal]:
         """Equity at the day's start and its highest since, from the durable fact or from now on."""

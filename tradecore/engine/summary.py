@@ -11,6 +11,9 @@ from tradecore.engine.ledger import FEES
 from tradecore.engine.lifecycle import Left
 from tradecore.model.units import ZERO, canonical, exact_sum, minus, plus, times
 
+_SHOWN = Decimal("1e-8")
+"""Profit has average prices in it and so no exact end; the ledger beneath it is exact."""
+
 
 class Before(NamedTuple):
     """Figures at the start, so that the summary speaks of this run alone."""
@@ -88,7 +91,7 @@ def summary(engine: Engine, left: Left, start: Before, known: Known) -> dict[str
         "reserved": canonical(exact_sum(r.held for r in books.reservations.values())),
         "positions_open": len(books.positions),
         "positions_closed": tally.positions_closed,
-        "realised_pnl": canonical(tally.realised_pnl),
+        "realised_pnl": canonical(tally.realised_pnl.quantize(_SHOWN)),
         "fees": canonical(minus(fees_paid(engine), start.fees)),
         "currency": desk.config.currency,
         "equity_start": canonical(start.equity),
