@@ -50,6 +50,7 @@ class Disk:
         self.open_gate = threading.Event()
         self.open_gate.set()
         self.delay_s = 0.0
+        self.fault: Exception | None = None
         self.writes = 0
         self.refused = 0
 
@@ -68,6 +69,8 @@ class DiskSink(FileSink):
         if disk.delay_s:
             threading.Event().wait(disk.delay_s)
         disk.writes += 1
+        if disk.fault is not None:
+            raise disk.fault
         if disk.room is None:
             return super().write(block)
         if disk.room <= 0:

@@ -192,9 +192,10 @@ class ThreadedJournal:
         """Take what waits and write it. Returns whether the disk took it all, and whether more may be waiting."""
         notes: Sequence[Stamped | BookedEvent] = ()
         booked: Sequence[Stamped | BookedEvent] = ()
+        readable = True
         if self._pen.held_bytes <= HELD_BYTES_MAX:
+            booked, readable = self._take_booked()
             notes = self._take_notes()
-            booked = self._follower.ready(_ROUND)
         # Each of the two is in order; together they read in the order of market time.
         for item in heapq.merge(notes, booked, key=_at_ns):
             if isinstance(item, BookedEvent):
@@ -207,7 +208,16 @@ class ThreadedJournal:
             for mark in self._marks:
                 mark.reached.set()
             self._marks.clear()
-        return drained, bool(booked or self._queue or self._marks)
+        return drained and readable, bool(booked or self._queue or self._marks)
+
+    def _take_booked(self) -> tuple[Sequence[BookedEvent], bool]:
+        """Ask for booked events. Returns them, and whether the store could be read."""
+        try:
+            return self._follower.ready(_ROUND), True
+        # The reader is the store's; whatever it raises, the diagnostics are written all the same.
+        except Exception as error:  # noqa: BLE001 - see above; counted, reported, asked again after a wait
+            self._pen.trouble("reader_error", f"{type(error).__name__}: {error}")
+            return (), False
 
     def _take_notes(self) -> list[Stamped]:
         notes: list[Stamped] = []
