@@ -187,6 +187,38 @@ def test_an_order_larger_than_the_book_fills_in_part_and_the_rest_is_gone_until_
     world.run(story())
 
 
+def test_part_of_a_level_stays_for_the_next_order(world, steady):
+    async def story():
+        await world.until(1_000)
+        best = steady.venue.peek_book(SYMBOL).asks[0]
+        await steady.venue.place(world.order(best.price, "0.25"))
+        left = best.quantity - Decimal("0.25")
+        assert steady.venue.peek_book(SYMBOL).asks[0] == (best.price, left)
+        second = await steady.venue.place(world.order(best.price, best.quantity))
+        assert second.report.executed_quantity == left
+
+    world.run(story())
+
+
+def test_an_order_placed_in_the_moment_of_a_step_does_not_meet_that_step_again(world):
+    flat = (100.0, 100.0, 100.0, 100.0, 8_000.0)
+    twin = world.twin(world.rows(BTC_USDT=[flat] * 3))
+
+    async def story():
+        before, after = twin.market.steps(SYMBOL, 0)[3:5]
+        await world.clock.sleep_until_ms(before.at_ms)
+        price = twin.venue.peek_book(SYMBOL).best_ask - Decimal("0.01")
+        assert price >= 100, "the step's price would fill it"
+        order = world.order(price, "1", tif=GTC)
+        await twin.venue.place(order)
+        await world.clock.sleep(0.001)
+        assert (await twin.venue.order(SYMBOL, order.wire_id)).executed_quantity == ZERO
+        await world.clock.sleep_until_ms(after.at_ms)
+        assert (await twin.venue.order(SYMBOL, order.wire_id)).executed_quantity > ZERO
+
+    world.run(story())
+
+
 def test_fok_takes_all_or_nothing(world, steady):
     async def story():
         await world.until(1_000)
