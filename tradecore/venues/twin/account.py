@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from tradecore.model.units import ZERO, minus, plus
+from tradecore.model.units import EXACT, ZERO, minus
 from tradecore.venues.twin.records import Moves
 
 
@@ -54,13 +54,13 @@ class Account:
 
     def _move(self, coin: str, free: Decimal, locked: Decimal) -> None:
         old_free, old_locked = self._coins.get(coin, (ZERO, ZERO))
-        new = (plus(old_free, free), plus(old_locked, locked))
+        new = (EXACT.add(old_free, free), EXACT.add(old_locked, locked))
         # A bug in the engine must not print money.
         assert new[0] >= 0, f"expected free {coin} >= 0, was {new[0]}"
         assert new[1] >= 0, f"expected locked {coin} >= 0, was {new[1]}"
         self._coins[coin] = new
         moved = self._moves.get(coin, (ZERO, ZERO))
-        self._moves[coin] = (plus(moved[0], free), plus(moved[1], locked))
+        self._moves[coin] = (EXACT.add(moved[0], free), EXACT.add(moved[1], locked))
 
 
 def before(now: Mapping[str, tuple[Decimal, Decimal]], later: list[Moves]) -> dict[str, tuple[Decimal, Decimal]]:

@@ -98,7 +98,7 @@ def make_depth(
     Args:
         chance: Generator of this step and symbol alone.
         price: Last traded price, quote per base, > 0.
-        traded_quote: Quote units traded in the row; 0 means that nobody is there.
+        traded_quote: Quote units traded per minute in the row; 0 means that nobody is there.
         haste: 0 in a calm market; 1 doubles the spread and halves the depth.
     """
     side_quote = min(shape.depth_quote, shape.depth_share * traded_quote) / (1 + haste)

@@ -76,8 +76,9 @@ class TwinMarket:
         """What can be traded now; the engine may change it while it runs (halts, new filters)."""
         self._grids: Final = {symbol: Grid(item) for symbol, item in self.instruments.items()}
         self._column: Final = {symbol: i for i, symbol in enumerate(source.symbols)}
+        self._minutes: Final = source.timeframe_ms / _MINUTE_MS
         # A range grows with the square root of time.
-        self._calm_range: Final = shape.calm_range_bps / 10_000 * (source.timeframe_ms / _MINUTE_MS) ** 0.5
+        self._calm_range: Final = shape.calm_range_bps / 10_000 * self._minutes**0.5
         self._open_ms: Final = source.first_close_ms - source.timeframe_ms
         self._chunks: dict[int, MarketFrame] = {}
         self._paths: dict[str, dict[int, _Path]] = {}
@@ -173,7 +174,7 @@ class TwinMarket:
         haste = (path.ranges[place] + path.before / 2) / self._calm_range
         depth = make_depth(
             self._chance("book", symbol, step.at_ms), self._grids[symbol], self.shape, at_ms=step.at_ms,
-            price=step.price, traded_quote=path.volume * step.price, haste=haste,
+            price=step.price, traded_quote=path.volume * step.price / self._minutes, haste=haste,
         )  # fmt: skip
         taken = self._taken.get(symbol)
         if taken is not None and taken[0] == step.at_ms:

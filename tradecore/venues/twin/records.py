@@ -21,8 +21,8 @@ class BookShape(NamedTuple):
     """Most quote units that stand on one side."""
     depth_levels: int = 10
     """Prices per side, >= 1."""
-    depth_share: float = 0.25
-    """Share of a row's traded value that stands on one side at a time; `depth_quote` is the ceiling."""
+    depth_share: float = 1.0
+    """What stands on one side, as a share of the value traded per minute; `depth_quote` is the ceiling."""
     calm_range_bps: float = 40.0
     """A minute with this range is one measure of haste: spread doubles, depth halves. Longer rows may range more."""
     steps: int = 8

@@ -49,6 +49,7 @@ _ORDER_COLUMNS: Final = (
 )
 _PUT_ORDER: Final = f"INSERT OR REPLACE INTO orders ({_ORDER_COLUMNS}) VALUES ({', '.join('?' * 17)})"
 _PUT_TRADE: Final = f"INSERT INTO trades VALUES ({', '.join('?' * 14)})"
+_PUT_BALANCE: Final = "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)"
 _PUT_META: Final = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -90,7 +91,9 @@ class TwinState:
         if meta.get("version") != _VERSION:
             raise SchemaMismatch(f"expected twin file version {_VERSION} at {path}, was {meta.get('version')}")
         self._writes: list[tuple[str, Sequence[Any]]] = []
-        self._saved: dict[str, str] = meta
+        self._orders_changed: dict[int, TwinOrder] = {}
+        self._balances_changed: dict[str, tuple[str, str, str]] = {}
+        self._saved: dict[str, int] = {}
         self.market_time_ms = int(meta.get("market_time_ms", 0))
         """Market time that the program has reached; 0 on a fresh file."""
         self.looked_ms = int(meta.get("looked_ms", 0))
@@ -106,14 +109,8 @@ class TwinState:
     # Writing: collected, then one transaction ---------------------------------------------------------------
 
     def put_order(self, order: TwinOrder) -> None:
-        """Write an order as it stands."""
-        row = (
-            order.number, order.venue_order_id, order.wire_id, order.symbol, str(order.side),
-            str(order.time_in_force), str(order.price), str(order.quantity), int(order.post_only), int(order.foreign),
-            order.accepted_ms, order.updated_ms, str(order.status), str(order.executed), str(order.executed_quote),
-            order.ended_ms, str(order.locked),
-        )  # fmt: skip
-        self._writes.append((_PUT_ORDER, row))
+        """Write an order as it will stand at the commit."""
+        self._orders_changed[order.number] = order
 
     def put_trade(self, trade: TwinTrade) -> None:
         """Write a new trade."""
@@ -125,7 +122,7 @@ class TwinState:
 
     def put_balance(self, coin: str, free: Decimal, locked: Decimal) -> None:
         """Write one coin as it stands."""
-        self._writes.append(("INSERT OR REPLACE INTO balances VALUES (?, ?, ?)", (coin, str(free), str(locked))))
+        self._balances_changed[coin] = (coin, str(free), str(locked))
 
     def put_taken(self, symbol: str, step_ms: int, taken: Mapping[str, Decimal]) -> None:
         """Write what was taken of one symbol's running step."""
@@ -149,34 +146,34 @@ class TwinState:
         body = pack({**facts, "moves": moves})
         self._writes.append(("INSERT INTO truth VALUES (?, ?, ?, ?)", (self._last_truth, at_ms, kind, body)))
 
-    @property
-    def dirty(self) -> bool:
-        """True where something waits to be committed."""
-        return bool(self._writes) or self.draws != int(self._saved.get("draws", 0))
-
     def commit(self) -> None:
-        """Make everything written so far durable, as one transaction.
+        """Make everything written so far durable, as one transaction; with nothing written it costs nothing.
 
         Raises:
             StateFolderError: If the file takes no more: the twin must not answer then.
         """
         numbers = {
-            "market_time_ms": self.market_time_ms, "looked_ms": self.looked_ms, "orders_made": self.orders_made,
-            "trades_made": self.trades_made, "draws": self.draws, "opened": int(self.opened),
+            "market_time_ms": self.market_time_ms, "draws": self.draws, "opened": int(self.opened),
+            "orders_made": self.orders_made, "trades_made": self.trades_made,
         }  # fmt: skip
-        changed = {key: str(value) for key, value in numbers.items() if self._saved.get(key) != str(value)}
-        if not self._writes and not changed:
+        if not (self._writes or self._orders_changed or numbers != self._saved):
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for sql, row in self._writes:
                 self._db.execute(sql, row)
-            self._db.executemany(_PUT_META, changed.items())
+            self._db.executemany(_PUT_ORDER, [_order_row(order) for order in self._orders_changed.values()])
+            self._db.executemany(_PUT_BALANCE, self._balances_changed.values())
+            changed = [(key, str(value)) for key, value in numbers.items() if self._saved.get(key) != value]
+            # Where nothing else was written a restart looks at the same steps again and finds the same.
+            self._db.executemany(_PUT_META, [*changed, ("looked_ms", str(self.looked_ms))])
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise StateFolderError(f"expected to write the twin file {self.path}, was not possible: {error}") from error
-        self._saved.update(changed)
+        self._saved = numbers
         self._writes.clear()
+        self._orders_changed.clear()
+        self._balances_changed.clear()
 
     def close(self) -> None:
         """Close the file. May be called twice."""
@@ -253,6 +250,15 @@ class TwinState:
             trades = self._db.execute("SELECT * FROM trades WHERE order_number = ? ORDER BY number", (order.number,))
             order.trades.extend(_trade(row) for row in trades)
         return orders
+
+
+def _order_row(order: TwinOrder) -> tuple[Any, ...]:
+    return (
+        order.number, order.venue_order_id, order.wire_id, order.symbol, str(order.side), str(order.time_in_force),
+        str(order.price), str(order.quantity), int(order.post_only), int(order.foreign), order.accepted_ms,
+        order.updated_ms, str(order.status), str(order.executed), str(order.executed_quote), order.ended_ms,
+        str(order.locked),
+    )  # fmt: skip
 
 
 def _order(row: Sequence[Any]) -> TwinOrder:
