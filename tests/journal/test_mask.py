@@ -102,7 +102,7 @@ SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=8, max_size
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(secret=SECRETS, before=st.text("abc ", max_size=5))
 def test_r42_every_written_form_of_a_known_secret_is_masked(secret, before):
     mask = Mask([secret])
@@ -110,7 +110,7 @@ def test_r42_every_written_form_of_a_known_secret_is_masked(secret, before):
         assert form not in mask.text(before + form)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     secret=st.one_of(
         SECRETS, st.text("0123456789", min_size=8, max_size=10), st.sampled_from(["decision", "order_fill", "quantity"])

@@ -75,7 +75,7 @@ ENCODER = Encoder("run", NoMask())
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_r41_every_kind_comes_back_the_same(name, data):
     kind = REGISTRY[name]
