@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -433,9 +435,6 @@ def test_unmapped_status_is_no_end(world, plain):
 
 
 def test_every_fault_has_a_test():
-    import re
-    from pathlib import Path
-
     text = Path(__file__).read_text()
     untested = [name for name in FAULTS if not re.search(rf'"{name}"', text)]
     assert untested == []

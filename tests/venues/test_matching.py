@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tradecore.model.order import CancelKind, PlacementKind, VenueStatus
 from tradecore.model.reasons import Reason
 from tradecore.model.units import ZERO, Side, TimeInForce, exact_sum, times
-from tradecore.venues.twin.records import Rejection, Terms
+from tradecore.venues.twin.manners import Manners
+from tradecore.venues.twin.records import Rejected, Rejection, Terms
 
 SYMBOL = "BTC/USDT"
 IOC, GTC, FOK = TimeInForce.IOC, TimeInForce.GTC, TimeInForce.FOK
@@ -449,9 +450,6 @@ def test_f22_a_halted_symbol_takes_no_order_and_cancels_still_pass(world, steady
 
 
 def test_every_rejection_of_the_engine_has_words_in_every_manner():
-    from tradecore.venues.twin.manners import Manners
-    from tradecore.venues.twin.records import Rejected
-
     for name in ("plain", "binance", "mexc"):
         for rejection in Rejection:
             assert Manners(name).rejected(Rejected(rejection)).status == 400
