@@ -130,6 +130,19 @@ async def test_on_virtual_time_lateness_is_told_by_market_time_and_never_acts(se
     assert [(late.duration_ms, late.deadline_ms) for late in calls.ear.late] == [(5000.0, 1000.0)]
 
 
+async def test_on_virtual_time_no_deadline_of_the_wall_ends_anybody(seat, base, words, still_clock):
+    ended = []
+
+    async def slow():
+        await asyncio.sleep(0.1)
+        ended.append(True)
+
+    calls = seat(teller(base, slow), deadlines_ms={"on_fail": 5.0}, clock=still_clock(virtual=True))
+    await tell(calls, words)
+    assert ended == [True]
+    assert calls.ear.faults == []
+
+
 async def test_who_is_cancelled_while_telling_is_cancelled(seat, base, words):
     ended = []
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tradecore import Reason, Verdict, hookimpl
-from tradecore.hooks.watchdog import EXIT_HUNG, Watchdog
+from tradecore.hooks.watchdog import EXIT_HUNG, Breadcrumb, Overrun, Watchdog
 
 LIMIT_S = 0.2
 
@@ -149,6 +149,20 @@ def test_a_signal_after_the_guest_has_returned_raises_nowhere(watched, base, wor
     signal.raise_signal(signal.SIGUSR1)
     signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
     time.sleep(0.01)
+
+
+def test_a_signal_meant_for_one_call_never_hits_another():
+    """It is sent from another thread: the guest may have returned, or be asked again, before it arrives."""
+    crumb = Breadcrumb()
+    dog = Watchdog(crumb, limit_s=1, hang_s=1, on_overrun=print, on_hang=print)
+    meant = (("a", "size"), 1)
+    for at, since_ns in ((("b", "size"), 1), (("a", "size"), 2), (None, 1)):
+        crumb.at, crumb.since_ns, dog._target = at, since_ns, meant
+        dog._interrupt(signal.SIGUSR1, None)
+    crumb.at, crumb.since_ns = meant
+    with pytest.raises(Overrun, match="overran 1 s and was interrupted"):
+        dog._interrupt(signal.SIGUSR1, None)
+    dog._interrupt(signal.SIGUSR1, None)
 
 
 PROCESS = """

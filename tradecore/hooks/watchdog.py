@@ -98,7 +98,7 @@ class Watchdog:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Raise inside the guest, if it is still the same call: a signal may arrive after the guest returned."""
         target, crumb = self._target, self._crumb
-        if target is None or crumb.at is None or (crumb.at, crumb.since_ns) != target:
+        if target is None or (crumb.at, crumb.since_ns) != target:
             return
         self._target = None
         raise Overrun(f"overran {self._limit_s:g} s and was interrupted")
