@@ -79,7 +79,7 @@ class Encoder:
         except TypeError:
             # Half a surrogate pair in a file name, a number wider than 64 bits: rare, and worth a slower second try.
             raw = orjson.dumps(_scrub(frame), _other, orjson.OPT_APPEND_NEWLINE)
-        cleaned = self._mask.clean(raw)
+        cleaned = self._mask.clean_line(raw)
         return raw if cleaned is raw else self._sound(raw, cleaned)
 
     def _sound(self, raw: bytes, cleaned: bytes) -> bytes:
