@@ -154,9 +154,9 @@ class Session:
 
     def _epoch_ms(self) -> int:
         """Market time at which the run begins: where the venue stands, else before the first row that is taken."""
-        path = self._twin_path()
+        path = self._folder / TWIN_FILE
         source = self._prepared.source
-        if path is not None and path.exists():
+        if path.exists():
             state = TwinState(path)
             reached = state.market_time_ms
             state.close()
@@ -167,9 +167,6 @@ class Session:
     def _first_row(self) -> int:
         """First row of a fresh run: a generated market has a past, so guests need not warm up in it."""
         return self._prepared.warmup_rows if self._prepared.source.rows is None else 0
-
-    def _twin_path(self) -> Path | None:
-        return self._folder / TWIN_FILE if self._kept else None
 
     def _open_store(self, wire: Wire) -> Store:
         settings = self._settings.store
@@ -224,7 +221,7 @@ class Session:
     def _open_twin(self, clock: Clock, run: Run) -> Twin:
         twin = open_twin(
             clock, self._prepared.source, seed=run.seed, generator=SeededChance(run.seed).generator("twin"),
-            path=self._twin_path(), plan=twin_plan(self._settings), instruments=self._prepared.instruments,
+            path=self._folder / TWIN_FILE, plan=twin_plan(self._settings), instruments=self._prepared.instruments,
         )  # fmt: skip
         twin.venue.open_balances(self._settings.account.opening)
         return twin

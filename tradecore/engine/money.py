@@ -39,7 +39,7 @@ class VenueMoney:
         started = desk.clock.now_ms()
         problem = ""
         try:
-            async with asyncio.timeout(desk.config.balance_timeout_s):
+            async with asyncio.timeout(desk.config.balance_timeout_s * desk.config.time_scale):
                 await desk.limiter.acquire(Priority.RECONCILE)
                 balances = await desk.venue.balances()
         except (TimeoutError, RetryableVenueError, VenueRefused) as error:
