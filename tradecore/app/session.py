@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -102,14 +103,24 @@ class Session:
         folder: Where it keeps its files.
         kept: False where the folder is gone with the run.
         started: Monotonic second at which the run began.
+        around_store: Puts something between engine and store; ``None``: nothing.
     """
 
-    def __init__(self, prepared: Prepared, folder: Path, kept: bool, started: float) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        folder: Path,
+        kept: bool,
+        started: float,
+        *,
+        around_store: Callable[[Store], Store] | None = None,
+    ) -> None:
         self._prepared = prepared
         self._settings = prepared.settings
         self._folder = folder
         self._kept = kept
         self._started = started
+        self._around_store = around_store
         self._scale = prepared.settings.run.scale or 1.0
         self._failed: list[str] = []
 
@@ -173,7 +184,8 @@ class Session:
         url = settings.url.get_secret_value() or sqlite_url(self._folder / STORE_FILE)
         # what is gone with the run need not survive a power cut
         synchronous = settings.synchronous if self._kept else "OFF"
-        return open_store(url, inline=self._prepared.virtual, synchronous=synchronous, follower=wire.follow)
+        store = open_store(url, inline=self._prepared.virtual, synchronous=synchronous, follower=wire.follow)
+        return store if self._around_store is None else self._around_store(store)
 
     def _check_market(self, loaded: Loaded) -> None:
         """A state belongs to one market: prices of another would make its books nonsense."""
