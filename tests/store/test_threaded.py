@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 import pytest
@@ -72,6 +73,8 @@ async def test_a_cancelled_caller_hears_nothing_of_a_failure_either(store, make,
         await waiting
     gate.open.set()
     await store.commit([], [make.event(2)])
+    del waiting
+    gc.collect()  # asyncio complains when the future goes
     assert caplog.records == []
 
 

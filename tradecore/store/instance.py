@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from tradecore.errors import StateFolderError
 
 LOCK_NAME: Final = "instance.lock"
+_TEXT_MAX: Final = 4_096
 
 
 class InstanceLock:
@@ -25,7 +26,7 @@ class InstanceLock:
     def __init__(self, folder: Path, run: str = "") -> None:
         self._folder = folder
         self._run = run
-        self._file: TextIO | None = None
+        self._handle: int | None = None
 
     def take(self) -> None:
         """Lock the folder.
@@ -36,30 +37,34 @@ class InstanceLock:
         path = self._folder / LOCK_NAME
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+", encoding="utf-8")
+            # A bare descriptor: a file object would give the lock back when nobody refers to it any more.
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StateFolderError(f"expected a folder that can be written at {self._folder}, was: {error}") from error
         try:
             # flock and not lockf: the latter is lost as soon as the process closes any other handle on the file.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            file.seek(0)
-            holder = " ".join(file.read().split()) or "a process that has not named itself yet"
-            file.close()
+            text = os.read(handle, _TEXT_MAX).decode("utf-8", "replace")
+            os.close(handle)
+            holder = " ".join(text.split()) or "a process that has not named itself yet"
             raise StateFolderError(f"expected {self._folder} to be free, was in use by {holder}") from error
         except OSError as error:
-            file.close()
+            os.close(handle)
             raise StateFolderError(f"expected a folder that can be locked at {self._folder}, was: {error}") from error
-        file.truncate(0)
-        file.write(f"pid {os.getpid()} run {self._run or '-'}\n")
-        file.flush()
-        self._file = file
+        self._handle = handle
+        try:
+            os.ftruncate(handle, 0)
+            os.write(handle, f"pid {os.getpid()} run {self._run or '-'}\n".encode())
+        except OSError as error:
+            self.release()
+            raise StateFolderError(f"expected a folder that can be written at {self._folder}, was: {error}") from error
 
     def release(self) -> None:
         """Give the folder back. May be called twice."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
     def __enter__(self) -> InstanceLock:
         self.take()

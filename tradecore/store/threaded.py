@@ -100,7 +100,11 @@ class ThreadedStore(Lookups):
             task = asyncio.get_running_loop().create_task(self._put_when_room(item))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
-        return await asyncio.shield(item.done)
+        try:
+            return await asyncio.shield(item.done)
+        except asyncio.CancelledError:
+            item.done.add_done_callback(_hear)  # nobody else will, and asyncio complains of what nobody heard
+            raise
 
     async def _put_when_room(self, item: _Item) -> None:
         await self._room.acquire()
@@ -173,6 +177,11 @@ class ThreadedStore(Lookups):
             except RuntimeError:
                 # Nobody waits on a closed loop. What was committed is durable and is loaded at the next start.
                 assert loop.is_closed()
+
+
+def _hear(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()
 
 
 def _write(transactions: Sequence[Transaction], writer: Writer) -> Sequence[Answer]:
