@@ -252,8 +252,11 @@ class Session:
             virtual=clock.virtual, on_fault=wire.note, on_quarantine=self._door.quarantined, on_late=wire.note,
             trace=wire.note if engine.trace_hooks else None, time_scale=self._scale,
         )  # fmt: skip
-        pairs = [tuple(key.split("/")[1:3]) for key in loaded.memory if key.startswith("quarantine/")]
-        calls.restore([(plugin, hook) for plugin, hook in pairs])
+        calls.restore(
+            (key.split("/")[1], key.split("/")[2])
+            for key, fact in loaded.memory.items()
+            if key.startswith("quarantine/") and fact.text
+        )
         relay = EventRelay(calls, virtual=clock.virtual, time_scale=self._scale)
         wire.relay_to(relay)
         return calls, relay

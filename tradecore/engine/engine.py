@@ -74,7 +74,7 @@ class Engine:
                 self.money.touched(coin)
 
     async def start(self, run: Run, plugins: tuple[str, ...], version: str) -> None:
-        """Reconcile with the venue, then let jobs and entries begin.
+        """Load the books and reconcile them with the venue.
 
         Raises:
             RetryableVenueError: The venue did not answer.
@@ -91,9 +91,12 @@ class Engine:
             money=self.money,
         )
         await startup.run(run, plugins, version)
-        for position in list(desk.books.positions.values()):
-            await self.leading.changed(position.position_id)
         self.guest_jobs.restore()
+
+    async def begin(self) -> None:
+        """Lead the positions that are open, and let the jobs run: rows close from now on."""
+        for position in list(self.desk.books.positions.values()):
+            await self.leading.changed(position.position_id)
         self._plan_jobs()
         self.jobs.start()
 

@@ -128,6 +128,7 @@ class Execution:
                 desk.alert("store_unavailable", "critical", f"intent {intent_id}: {error}")
                 await desk.clock.sleep(min(30.0, 0.5 * 2 ** min(failures, 6)))
         self._cancels.pop(intent_id, None)
+        self._resolver.forget(intent_id)
         self._teller.intent_ended(row)
         for listener in self.ended:
             listener(row)
@@ -171,9 +172,10 @@ class Execution:
             return End(self._cancels[intent_id])
         if desk.clock.now_ms() >= intent.expires_ms:
             return End(Reason.INTENT_EXPIRED)
-        if desk.stopping and not intent.reduces:
-            return End(Reason.SHUTDOWN, desk.stopping)
-        if len(desk.books.attempts_of.get(intent_id, ())) >= _ATTEMPTS_MAX:
+        attempts = desk.books.attempts_of.get(intent_id, ())
+        if desk.stopping and (attempts or not intent.reduces):
+            return End(Reason.SHUTDOWN, desk.stopping)  # an exit goes on at the next start: its reason is durable
+        if len(attempts) >= _ATTEMPTS_MAX:
             return End(Reason.LADDER_EXHAUSTED, f"attempts={_ATTEMPTS_MAX}")
         instrument = desk.instruments[intent.symbol]
         lots = floor_to_lot(remaining, instrument.lot_size)

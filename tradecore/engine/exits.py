@@ -6,6 +6,7 @@ growing wait. What cannot be sold is a state with age, attempts and an alarm, ne
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from tradecore.engine.desk import Desk, ids_of
@@ -14,7 +15,7 @@ from tradecore.engine.intents import create_intents
 from tradecore.engine.levels import Trigger
 from tradecore.engine.money import VenueMoney
 from tradecore.engine.picture import Pictures
-from tradecore.engine.settle import Settler
+from tradecore.engine.settle import Booked, Settler
 from tradecore.errors import DuplicateRecord, StoreError
 from tradecore.model.events import SellSizingCalc, SellTriggerEval
 from tradecore.model.instrument import Instrument, Refusal, refusal_of
@@ -48,7 +49,9 @@ class Exits:
         self._execution = execution
         self._pictures = pictures
         self._money = money
+        self._waiting: set[PositionId] = set()
         execution.ended.append(self._intent_ended)
+        settler.listeners.append(self._fills)
 
     async def leave(self, position_id: PositionId, trigger: Trigger, price: Decimal) -> str:
         """Decide, durably, that a position is to be left, and begin.
@@ -96,14 +99,30 @@ class Exits:
             waits = self._desk.config.exit_ladder.backoff_s
             self._later(position_id, waits[min(position.exit_attempts, len(waits) - 1)])
 
+    def _fills(self, booked: Sequence[Booked]) -> None:
+        """Go on where a late fill gave a position that was left something to hold again."""
+        for one in booked:
+            if one.position is None or one.fill.trade.side is Side.SELL:
+                continue
+            position = self._desk.books.positions.get(one.position.position_id)
+            leaving = position is not None and position.close_reason is not None
+            if position is not None and leaving and self._desk.books.exit_of(position.position_id) is None:
+                self._later(position.position_id, 0.0)
+
     def _later(self, position_id: PositionId, seconds: float) -> None:
+        if position_id in self._waiting:
+            return
+        self._waiting.add(position_id)
         self._desk.spawn(self._again(position_id, seconds), f"exit {position_id}")
 
     async def _again(self, position_id: PositionId, seconds: float) -> None:
         desk = self._desk
-        if seconds:
-            await desk.clock.sleep(seconds)
-        await self._money.refresh()
+        try:
+            if seconds:
+                await desk.clock.sleep(seconds)
+            await self._money.refresh()
+        finally:
+            self._waiting.discard(position_id)
         position = desk.books.positions.get(position_id)
         if position is None or desk.stopping or desk.books.exit_of(position_id) is not None:
             return
@@ -120,7 +139,9 @@ class Exits:
     async def _round(self, position_id: PositionId, by: str, price: Decimal) -> str:
         """Make the exit intent of one round of the ladder, or say why there can be none now."""
         desk = self._desk
-        position = desk.books.positions[position_id]
+        position = desk.books.positions.get(position_id)
+        if position is None:
+            return "is closed"
         instrument = desk.instruments[position.symbol]
         free = self._money.free_base(instrument.base)
         quantity = floor_to_lot(max(ZERO, min(position.quantity, free)), instrument.lot_size)

@@ -44,6 +44,7 @@ class Reconciler:
         self._suspects: dict[str, Decimal] = {}
         self.unexplained: dict[str, Decimal] = {}
         """Coin to venue minus ledger, seen twice in a row while nothing was under way."""
+        self._alarmed = ""
         self._next_symbol = 0
 
     async def run(self, when: str, sweep: Sequence[str] = ()) -> Found:
@@ -59,9 +60,10 @@ class Reconciler:
         locks: dict[str, Decimal] = {}
         for report in orders or ():
             attempt = self._settler.find_attempt(report.wire_id, report.venue_order_id)
-            if attempt is not None and attempt.state in ATTEMPT_LIVE:
+            if attempt is not None:
+                # one that has ended stays so unless the list shows more executed: lists lag
                 await self._settler.apply(attempt.client_order_id, report)
-                read += 1
+                read += attempt.state in ATTEMPT_LIVE
             elif report.wire_id and self._desk.venue.is_ours(report.wire_id):
                 orphans += 1
                 await self._orphan(report)
@@ -121,7 +123,7 @@ class Reconciler:
             missing.append("balances")
             return {}
         books = self._desk.books
-        busy = {coin for a in books.live_attempts() for coin in a.symbol.split("/")}
+        busy = {coin for a in books.live_attempts() for coin in self._coins_of(a.symbol)}
         ignored = self._ignored()
         coins = {coin for account, coin in books.balances if account == ASSETS} | set(self._money.balances)
         found: dict[str, Decimal] = {}
@@ -133,10 +135,13 @@ class Reconciler:
                 found[coin] = difference
         # balances lag fills at some venues: a difference counts when the next look shows the same
         self.unexplained = {coin: gap for coin, gap in found.items() if self._suspects.get(coin) == gap}
-        for coin in busy:
-            self._suspects.pop(coin, None)
-        self._suspects = {**{c: g for c, g in self._suspects.items() if c in busy}, **found}
+        self._suspects = found
         return found
+
+    def _coins_of(self, symbol: str) -> Sequence[str]:
+        instrument = self._desk.instruments.get(symbol)
+        base, _, quote = symbol.partition("/")
+        return (base, quote, instrument.fee_currency) if instrument is not None else (base, quote)
 
     def _ignored(self) -> Mapping[str, Decimal]:
         """Coin found at the first start that a setting told us not to adopt."""
@@ -170,9 +175,13 @@ class Reconciler:
         drift = self.drift_value()
         if drift > desk.config.unknown_drift_max:
             shown = ", ".join(f"{coin} {canonical(gap)}" for coin, gap in self.unexplained.items())
-            desk.alert("unexplained_drift", "critical", shown)
-            if desk.books.trading.state is TradingState.ACTIVE:
-                await change_trading_state(desk, TradingState.REDUCING, "core", f"unexplained difference: {shown}")
+            if shown != self._alarmed:
+                desk.alert("unexplained_drift", "critical", shown)
+                if desk.books.trading.state is TradingState.ACTIVE:
+                    await change_trading_state(desk, TradingState.REDUCING, "core", f"unexplained difference: {shown}")
+            self._alarmed = shown
+        else:
+            self._alarmed = ""
 
 
 def _lock(locks: dict[str, Decimal], report: OrderReport) -> None:

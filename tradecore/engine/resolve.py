@@ -46,6 +46,11 @@ class Resolver:
         self._cancel_wanted[intent_id] = cancel
         self._wakes.setdefault(intent_id, asyncio.Event()).set()
 
+    def forget(self, intent_id: IntentId) -> None:
+        """Drop what was asked about an intent: it has ended."""
+        self._wakes.pop(intent_id, None)
+        self._cancel_wanted.pop(intent_id, None)
+
     async def finish(self, client_order_id: ClientOrderId) -> Attempt:
         """Take one attempt to its settled end, however long the venue takes to prove it.
 
@@ -70,8 +75,7 @@ class Resolver:
             if settled.state is not attempt.state:
                 reads = 0
             attempt = settled
-        self._wakes.pop(attempt.intent_id, None)
-        self._cancel_wanted.pop(attempt.intent_id, None)
+        self.forget(attempt.intent_id)
         return attempt
 
     async def close_unsent(self, attempt: Attempt, reason: Reason, detail: str) -> None:

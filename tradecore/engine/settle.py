@@ -39,7 +39,19 @@ from tradecore.model.order import (
 from tradecore.model.position import Position, PositionState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, Report
-from tradecore.model.units import ONE, ZERO, ClientOrderId, Side, exact_sum, floor_to_lot, minus, plus, ratio, times
+from tradecore.model.units import (
+    ONE,
+    ZERO,
+    ClientOrderId,
+    Side,
+    TimeInForce,
+    exact_sum,
+    floor_to_lot,
+    minus,
+    plus,
+    ratio,
+    times,
+)
 
 _OUTCOME_OF = {
     VenueStatus.FILLED: Outcome.FILLED,
@@ -77,7 +89,7 @@ class Settler:
         """Apply the venue's word on one attempt, and the trades that came with it, in one transaction."""
         booked: list[Booked] = []
         async with self._desk.transaction() as work:
-            attempt = work.attempt(client_order_id)
+            attempt = work.attempt(client_order_id) or self.find_attempt(report.wire_id, report.venue_order_id)
             if attempt is None or not self._same_order(work, attempt, report):
                 return booked
             self._take_report(work, attempt, report, latency_ms)
@@ -106,8 +118,6 @@ class Settler:
                     foreign += 1
                     self._foreign(work, trade)
                     continue
-                if work.attempt(attempt.client_order_id) is None:
-                    work.put(attempt)  # a settled one from the store: a late fill brings it back
                 self._take_trade(work, trade, attempt.client_order_id, booked)
                 self._settle_if_whole(work, attempt.client_order_id)
             if cursor is not None and self._desk.recall(f"cursor/{cursor[0]}") != cursor[1]:
@@ -158,7 +168,7 @@ class Settler:
         if attempt.state in _DONE and executed == attempt.executed_quantity:
             return  # nothing new of an order that has ended
         if attempt.state in _DONE:
-            new = self._move(new, AttemptState.REOPENED)
+            new = self._reopen(work, new)
             self._desk.alert("order_reopened", "critical", f"{attempt.wire_id} executed more after its end")
         if outcome is not None:
             new = self._move(new, AttemptState.CLOSED)._replace(outcome=outcome, code=_code_of(new, outcome))
@@ -182,6 +192,12 @@ class Settler:
             Report(report_id, attempt.client_order_id, report.source, str(report.status), detail, report.digest, now),
         )
 
+    def _reopen(self, work: Transaction, attempt: Attempt) -> Attempt:
+        """Take an ended attempt back: later evidence contradicts its end. The store wants to see the move."""
+        reopened = self._move(attempt, AttemptState.REOPENED)._replace(settled_ms=None)
+        work.put(reopened)
+        return reopened
+
     def _move(self, attempt: Attempt, state: AttemptState) -> Attempt:
         check_attempt_move(attempt.state, state)
         return attempt._replace(state=state)
@@ -192,8 +208,9 @@ class Settler:
         self, work: Transaction, trade: VenueTrade, client_order_id: ClientOrderId, booked: list[Booked]
     ) -> None:
         desk = self._desk
-        attempt = work.attempt(client_order_id)
-        assert attempt is not None
+        # not in the books: it had settled and its intent had ended; a late fill brings it back
+        attempt = work.attempt(client_order_id) or self.find_attempt(trade.wire_id, trade.venue_order_id)
+        assert attempt is not None, client_order_id
         row = work.intent(attempt.intent_id)
         assert row is not None, attempt.intent_id
         now = desk.clock.now_ms()
@@ -203,8 +220,7 @@ class Settler:
             return
         late = attempt.state is AttemptState.SETTLED
         if late:
-            attempt = self._move(attempt, AttemptState.REOPENED)
-            attempt = self._move(attempt, AttemptState.CLOSED)
+            attempt = self._move(self._reopen(work, attempt), AttemptState.CLOSED)
             desk.alert("late_fill", "critical", f"{trade.symbol} {attempt.wire_id} filled after it had settled")
         total = plus(attempt.booked_quantity, trade.quantity)
         attempt = attempt._replace(
@@ -362,13 +378,16 @@ def _code_of(attempt: Attempt, outcome: Outcome) -> str:
     """Name an end that the venue gave no code for."""
     if attempt.code:
         return attempt.code
+    reason = Reason.CANCELED_BY_VENUE
     if attempt.executed_quantity > 0:
-        return Reason.FILLED if outcome is Outcome.FILLED else Reason.ACCEPTED
-    if outcome is Outcome.CANCELED and attempt.state is AttemptState.CANCELING:
-        return Reason.CANCELED_BY_US
-    if outcome in {Outcome.EXPIRED, Outcome.CANCELED} and str(attempt.request.time_in_force) != "GTC":
-        return Reason.EXPIRED_UNFILLED
-    return Reason.VENUE_REJECTED if outcome is Outcome.REJECTED else Reason.CANCELED_BY_VENUE
+        reason = Reason.FILLED if outcome is Outcome.FILLED else Reason.ACCEPTED
+    elif outcome is Outcome.CANCELED and attempt.state is AttemptState.CANCELING:
+        reason = Reason.CANCELED_BY_US
+    elif outcome is Outcome.REJECTED:
+        reason = Reason.VENUE_REJECTED
+    elif attempt.request.time_in_force is not TimeInForce.GTC:
+        reason = Reason.EXPIRED_UNFILLED
+    return str(reason)
 
 
 def _echo(attempt: Attempt, report: OrderReport) -> str:
