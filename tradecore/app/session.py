@@ -7,10 +7,10 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tradecore import __version__
 from tradecore.app.plain import engine_config, retention_days, twin_plan
@@ -25,7 +25,7 @@ from tradecore.engine.desk import Outside
 from tradecore.engine.engine import Engine
 from tradecore.engine.lifecycle import Coordinator
 from tradecore.engine.summary import Known, before, summary
-from tradecore.errors import StateFolderError
+from tradecore.errors import RetryableVenueError, StateFolderError
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.relay import EventRelay
 from tradecore.hooks.specs import Resources
@@ -122,7 +122,6 @@ class Session:
         self._started = started
         self._around_store = around_store
         self._scale = prepared.settings.run.scale or 1.0
-        self._failed: list[str] = []
 
     async def run(self, loop: MarketLoop, screen: Screen | None) -> Outcome:
         """Open, trade, close.
@@ -142,7 +141,7 @@ class Session:
             run = self._new_run(loaded, clock)
             journal = self._open_journal(stack, run, clock)
             wire.connect(journal)
-            stack.push_async_callback(self._close_journal, journal)
+            stack.push_async_callback(journal.close, self._settings.shutdown.phase_s)
             journal.catch_up(store.events_after)
             twin = self._open_twin(clock, run)
             stack.push_async_callback(twin.venue.close)
@@ -226,10 +225,6 @@ class Session:
             stack.callback(uncaught.uninstall)
         return journal
 
-    async def _close_journal(self, journal: EventJournal) -> None:
-        if not await journal.close(self._settings.shutdown.phase_s * self._scale):
-            self._failed.append("journal")
-
     def _open_twin(self, clock: Clock, run: Run) -> Twin:
         twin = open_twin(
             clock, self._prepared.source, seed=run.seed, generator=SeededChance(run.seed).generator("twin"),
@@ -275,22 +270,38 @@ class Session:
             self._watch(stack, engine)
         await self._take_hang(engine)
         relay.start()
-        await engine.start(run, prepared.plugins, __version__)
+        await self._until_stopped(engine, engine.start(run, prepared.plugins, __version__))
         await self._note_settings(engine)
         await desk.calls.start(self._resources(run))
         start = before(engine)
         if screen is not None:
             screen.begin(engine, desk.clock, engine.stop_at_ms)
             stack.callback(screen.end)
+        await engine.begin()
         await engine.stopped.wait()
         left = await coordinator.shut_down()
         await relay.stop(1.0)
-        await desk.journal.flush(self._settings.shutdown.phase_s * self._scale)
+        if not await desk.journal.flush(self._settings.shutdown.phase_s):
+            left = left._replace(failed_phases=(*left.failed_phases, "journal"))
         known = Known(
             run.run_id, run.seed, run.profile, prepared.plugins, time.monotonic() - self._started,
             str(self._folder) if self._kept else "",
         )  # fmt: skip
         return Outcome(summary(engine, left, start, known), left.exit_code)
+
+    async def _until_stopped(self, engine: Engine, start: Coroutine[Any, Any, None]) -> None:
+        """Start, unless somebody asks for the end while the venue does not answer."""
+        starting = asyncio.ensure_future(start)
+        stopped = asyncio.ensure_future(engine.stopped.wait())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not starting.done():
+            await asyncio.wait({starting}, timeout=self._settings.shutdown.phase_s * self._scale)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            raise RetryableVenueError(f"ended by {engine.stop_reason} before the venue had answered")
+        await starting
 
     def _resources(self, run: Run) -> dict[str, Resources]:
         made = {}
