@@ -24,7 +24,7 @@ from tradecore.engine.settle import Booked, Settler
 from tradecore.engine.startup import Startup
 from tradecore.engine.state import Operator
 from tradecore.engine.tell import Teller
-from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot
+from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot, UniverseRemoved
 from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import canonical
@@ -52,7 +52,7 @@ class Engine:
         self.reconciler = Reconciler(desk, self.settler, self.resolver, self.money)
         self.operator = Operator(desk, self.execution, self.exits)
         self.jobs = Jobs(desk)
-        self.guest_jobs = GuestJobs(desk, self.jobs, self.pictures, self.scanner)
+        self.guest_jobs = GuestJobs(desk, self.jobs, self.pictures, self.scanner, self.pipeline, self.exits)
         self.stopped = asyncio.Event()
         self.stop_reason = ""
         self.stop_at_ms = stop_at_ms
@@ -93,8 +93,20 @@ class Engine:
         await startup.run(run, plugins, version)
         self.guest_jobs.restore()
 
+    def _ask_universe(self) -> None:
+        """Ask the universe guests once which symbols this run keeps; every removal has its reason (R5)."""
+        desk = self.desk
+        quotes = {symbol: book for symbol in desk.feed.symbols if (book := desk.feed.book(symbol)) is not None}
+        removed = set()
+        for plugin, word in desk.calls.universe(desk.instruments, quotes):
+            if not word.keep:
+                removed.add(word.symbol)
+                desk.note(UniverseRemoved(word.symbol, plugin, word.reason))
+        self.scanner.removed = frozenset(removed & set(desk.feed.symbols))
+
     async def begin(self) -> None:
         """Lead the positions that are open, and let the jobs run: rows close from now on."""
+        self._ask_universe()
         for position in list(self.desk.books.positions.values()):
             await self.leading.changed(position.position_id)
         self._plan_jobs()

@@ -11,20 +11,29 @@ from collections.abc import Mapping
 import orjson
 
 from tradecore.engine.desk import Desk
+from tradecore.engine.exits import Exits
 from tradecore.engine.jobs import Jobs
+from tradecore.engine.levels import Trigger
 from tradecore.engine.picture import Pictures
+from tradecore.engine.pipeline import Pipeline
 from tradecore.engine.scan import Scanner
 from tradecore.errors import SettingsError
 from tradecore.model.events import TuneApplied
+from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory
-from tradecore.model.signal import Job, Tune
+from tradecore.model.signal import Job, Signal, Tune
+from tradecore.model.units import Side
 
 
 class GuestJobs:
     """Plans guests' jobs and carries out what they propose."""
 
-    def __init__(self, desk: Desk, jobs: Jobs, pictures: Pictures, scanner: Scanner) -> None:
+    def __init__(
+        self, desk: Desk, jobs: Jobs, pictures: Pictures, scanner: Scanner, pipeline: Pipeline, exits: Exits
+    ) -> None:
         self._desk = desk
+        self._pipeline = pipeline
+        self._exits = exits
         self._jobs = jobs
         self._pictures = pictures
         self._scanner = scanner
@@ -51,6 +60,21 @@ class GuestJobs:
             await desk.remember(key, orjson.dumps(dict(answer.state)).decode())
         for tune in answer.tunes:
             await self.tune(plugin, tune)
+        for signal in answer.signals:
+            await self._propose(signal)
+
+    async def _propose(self, signal: Signal) -> None:
+        """Carry out a signal: an entry goes the way of all entries, a sell leaves the position that it names."""
+        if signal.side is Side.BUY:
+            await self._pipeline.propose(signal)
+            return
+        price = self._desk.mark(signal.symbol)
+        if signal.position_id is None or price is None:
+            self._desk.alert(
+                "signal_refused", "warning", f"{signal.plugin}: a sell of {signal.symbol} names no position"
+            )
+            return
+        await self._exits.leave(signal.position_id, Trigger(Reason.LEAVE, signal.plugin, None), price)
 
     async def tune(self, by: str, tune: Tune) -> None:
         """Put a guest's wish about another guest's setting in force from the next row on."""

@@ -45,13 +45,13 @@ class Leading:
         """Carry peaks over the row that has just closed, ask for the next row's levels, and leave where asked to."""
         desk = self._desk
         self.faulted = False
-        positions = list(desk.books.positions.values())
-        if not positions:
+        if not desk.books.positions:
             return
         frame = desk.feed.history(self._history_rows).with_open_row()
         leaving: list[tuple[PositionId, str, Decimal]] = []
         async with desk.transaction() as work:
-            for position in positions:
+            # taken only now: while this waited for its turn a fill may have changed or closed a position
+            for position in list(desk.books.positions.values()):
                 if position.symbol in frame.symbols:
                     followed = self._ask(work, frame, position, closed_row=True)
                     if followed.leave_by and position.close_reason is None:

@@ -86,7 +86,7 @@ class Pipeline:
                     by_symbol[hit.symbol] = reason
         outcomes.update(str(reason) for reason in by_symbol.values())
         candidates = sum(outcomes.values())
-        assert candidates == len(desk.feed.symbols), (candidates, len(desk.feed.symbols))
+        assert candidates == len(desk.feed.symbols) - len(self._scanner.removed), (candidates, self._scanner.removed)
         desk.tally.rows += 1
         desk.tally.candidates += candidates
         desk.tally.outcomes.update(outcomes)
@@ -158,10 +158,26 @@ class Pipeline:
             trigger.by, 0, position.symbol, float(price), float(price), level, "quote/base", "add", 1.0,
             desk.config.intent_ttl_ms, -1, float(quote) if quote is not None else math.nan, math.nan,
         )  # fmt: skip
-        async with desk.account_lock:
-            planned = self._plan(hit, now, (), position)
+        await self._alone(hit, now, position)
+
+    async def propose(self, signal: Signal) -> None:
+        """Take an entry that a guest's job proposes: the core's price, then sized and checked like any other."""
+        desk = self._desk
+        now = desk.clock.now_ms()
+        price = desk.mark(signal.symbol)
+        hit = Hit(
+            signal.plugin, 0, signal.symbol, float(price) if price is not None else math.nan, signal.value,
+            signal.threshold, signal.unit, signal.reason, signal.strength, max(0, signal.expires_ms - now), -1,
+            float(signal.quote_wanted) if signal.quote_wanted is not None else math.nan, math.nan,
+        )  # fmt: skip
+        await self._alone(hit, now, None)
+
+    async def _alone(self, hit: Hit, now_ms: int, position: Position | None) -> None:
+        """Take one wish that no row brought from question to reservation."""
+        async with self._desk.account_lock:
+            planned = self._plan(hit, now_ms, (), position)
             refused = planned if isinstance(planned, Refused) else await self._create([planned])
-        self._say(hit, now, refused or Refused(Reason.INTENT_CREATED))
+        self._say(hit, now_ms, refused or Refused(Reason.INTENT_CREATED))
         if refused is None and isinstance(planned, Intent):
             self._execution.start(planned)
 

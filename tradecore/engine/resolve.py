@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
-from tradecore.engine.desk import Desk, ids_of
+from tradecore.engine.desk import Desk, Transaction, ids_of
 from tradecore.engine.settle import Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
 from tradecore.model.events import OrderAttempt, OrderCancel, RetryAttempt
@@ -141,11 +141,16 @@ class Resolver:
         misses = attempt.misses + 1
         if misses < 2:
             async with self._desk.transaction() as work:
-                work.put(attempt._replace(misses=misses))
+                current = _still(work, attempt)
+                if current is not None:
+                    work.put(current._replace(misses=misses))
             return
         async with self._desk.transaction() as work:
-            check_attempt_move(attempt.state, _S.CLOSED)
-            closed = attempt._replace(
+            current = _still(work, attempt)
+            if current is None:
+                return
+            check_attempt_move(current.state, _S.CLOSED)
+            closed = current._replace(
                 state=_S.CLOSED, outcome=Outcome.NOT_PLACED, code=str(Reason.NOT_PLACED), misses=misses,
                 detail=f"absent from orders, lists and trades {misses} times, {now_ms - (attempt.fence_ms or 0)} ms "
                 "after the fence",
@@ -191,14 +196,17 @@ class Resolver:
         now = self._desk.clock.now_ms()
         why = self._cancel_wanted.get(attempt.intent_id, "ttl")
         async with self._desk.transaction() as work:
-            check_attempt_move(attempt.state, _S.CANCELING)
-            canceling = attempt._replace(state=_S.CANCELING)
+            current = _still(work, attempt)
+            if current is None:
+                return
+            check_attempt_move(current.state, _S.CANCELING)
+            canceling = current._replace(state=_S.CANCELING)
             work.put(canceling)
             row = work.intent(attempt.intent_id)
             assert row is not None
             age = now - (attempt.sent_ms or now)
             work.tell(
-                OrderCancel(attempt.symbol, attempt.number, why, "asked", attempt.executed_quantity, age),
+                OrderCancel(attempt.symbol, attempt.number, why, "asked", canceling.executed_quantity, age),
                 ids_of(row.intent, canceling),
             )
         await self._send_cancel(canceling)
@@ -268,11 +276,15 @@ class Resolver:
 
     async def _move(self, attempt: Attempt, state: AttemptState, detail: str) -> None:
         async with self._desk.transaction() as work:
-            check_attempt_move(attempt.state, state)
-            work.put(attempt._replace(state=state))
+            current = _still(work, attempt)
+            if current is None:
+                return
+            check_attempt_move(current.state, state)
+            moved = current._replace(state=state)
+            work.put(moved)
             row = work.intent(attempt.intent_id)
             assert row is not None
-            work.tell(attempt_event(attempt._replace(state=state), detail), ids_of(row.intent, attempt))
+            work.tell(attempt_event(moved, detail), ids_of(row.intent, moved))
 
     async def _pause(self, intent_id: IntentId, seconds: float) -> None:
         """Wait with jitter of up to a tenth; a wake ends it."""
@@ -285,6 +297,12 @@ class Resolver:
         except TimeoutError:
             return
         wake.clear()
+
+
+def _still(work: Transaction, attempt: Attempt) -> Attempt | None:
+    """The attempt as it is now; ``None`` where evidence has moved it while the caller waited for its turn."""
+    current = work.attempt(attempt.client_order_id)
+    return current if current is not None and current.state is attempt.state else None
 
 
 def attempt_event(attempt: Attempt, detail: str = "") -> OrderAttempt:

@@ -76,15 +76,18 @@ class NearMiss(NamedTuple):
 class Judged:
     """A block of rows with all answers compared. Made once, read row by row."""
 
-    def __init__(self, frame: MarketFrame, rows: range, calls: Calls) -> None:
+    def __init__(self, frame: MarketFrame, rows: range, calls: Calls, removed: frozenset[str] = frozenset()) -> None:
         self.frame = frame
+        universe = np.array([symbol not in removed for symbol in frame.symbols], dtype=np.bool_)
+        self._universe = universe
+        self._whole = bool(universe.all())
         self.rows = rows
         answers = calls.signals(frame, rows)
         self._close = frame.close[rows.start : rows.stop]
         self._wishers = [(n, name, wishes) for n, (name, wishes) in enumerate(answers.wishers) if wishes is not None]
         self._filters = answers.filters
         shape = (len(rows), len(frame.symbols))
-        tradable = np.isfinite(self._close)
+        tradable = np.isfinite(self._close) & universe
         self._hits: list[npt.NDArray[np.bool_]] = []
         any_hit = np.zeros(shape, dtype=np.bool_)
         answered = np.zeros(shape, dtype=np.bool_)
@@ -126,7 +129,8 @@ class Judged:
     def outcomes(self, row: int) -> RowOutcomes:
         """What row `row` (an index into the frame) ended as."""
         at = row - self.rows.start
-        counts = np.bincount(self._codes[at], minlength=len(_CODES))
+        codes = self._codes[at] if self._whole else self._codes[at][self._universe]
+        counts = np.bincount(codes, minlength=len(_CODES))
         quiet = {_CODES[code]: int(count) for code, count in enumerate(counts) if code and count}
         hits = self._hits_of(at) if self._has_hit[at] else ()
         return RowOutcomes(int(self.frame.timestamps[row]), quiet, hits)
@@ -186,6 +190,8 @@ class Scanner:
         self._block_rows = block_rows
         self._judged: Judged | None = None
         self._row = -1
+        self.removed: frozenset[str] = frozenset()
+        """Symbols that universe guests keep out; set before the first row."""
 
     def forget(self) -> None:
         """Drop answers of rows to come: a setting was tuned or a guest quarantined; in force from the next row."""
@@ -202,7 +208,7 @@ class Scanner:
             return
         # the feed hands over as many closed rows as it has, then the rows to come
         start = int(np.searchsorted(frame.timestamps, self._feed.next_close_ms or 0))
-        self._judged = Judged(frame, range(start, frame.rows), self._calls)
+        self._judged = Judged(frame, range(start, frame.rows), self._calls, self.removed)
         self._row = start - 1
 
     def next_row(self) -> RowOutcomes:

@@ -238,7 +238,8 @@ def verdict(answer: object) -> Verdict | None:
     if not _is_mapping(caps):
         raise BadAnswer(f"expected caps to be a mapping, was {kind(caps)}")
     for name, cap in caps.items():
-        _need(name in CAPS, "caps", f"out of {', '.join(sorted(CAPS))}", repr(name))
+        if name not in CAPS:
+            raise BadAnswer(f"expected caps out of {', '.join(sorted(CAPS))}, was {name!r}")
         _amount(name, cap, zero=True)
     return Verdict(found, dict(caps), texts("inputs", answer.inputs))
 

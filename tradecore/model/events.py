@@ -121,6 +121,15 @@ class ScanOutcomes(NamedTuple):
     """0 on virtual time."""
 
 
+@_event("universe_removed", Taxonomy.DECISION)
+class UniverseRemoved(NamedTuple):
+    """A universe guest keeps a symbol out of this run."""
+
+    symbol: str
+    plugin: str
+    reason: str
+
+
 @_event("drop_trigger_eval", Taxonomy.DECISION)
 class DropTriggerEval(NamedTuple):
     """A signal guest's value met its threshold in this row."""
