@@ -52,7 +52,14 @@ class Engine:
         self.reconciler = Reconciler(desk, self.settler, self.resolver, self.money)
         self.operator = Operator(desk, self.execution, self.exits)
         self.jobs = Jobs(desk)
-        self.guest_jobs = GuestJobs(desk, self.jobs, self.pictures, self.scanner, self.pipeline, self.exits)
+        self.guest_jobs = GuestJobs(
+            desk,
+            jobs=self.jobs,
+            pictures=self.pictures,
+            scanner=self.scanner,
+            pipeline=self.pipeline,
+            exits=self.exits,
+        )
         self.stopped = asyncio.Event()
         self.stop_reason = ""
         self.stop_at_ms = stop_at_ms

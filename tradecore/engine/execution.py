@@ -334,8 +334,10 @@ class Execution:
             await self._settler.apply(attempt.client_order_id, placement.report, latency_ms=placement.latency_ms)
             return
         async with desk.transaction() as work:
-            row = work.intent(attempt.intent_id)
+            row, current = work.intent(attempt.intent_id), work.attempt(attempt.client_order_id)
             assert row is not None
+            if current is None or current.state is not AttemptState.SENDING:
+                return  # a reconciliation found it at the venue before this answer came: evidence stands
             if placement.kind is PlacementKind.NOT_SENT or placement.kind is PlacementKind.REJECTED:
                 sent = placement.kind is PlacementKind.REJECTED
                 closed = attempt._replace(

@@ -29,7 +29,14 @@ class GuestJobs:
     """Plans guests' jobs and carries out what they propose."""
 
     def __init__(
-        self, desk: Desk, jobs: Jobs, pictures: Pictures, scanner: Scanner, pipeline: Pipeline, exits: Exits
+        self,
+        desk: Desk,
+        *,
+        jobs: Jobs,
+        pictures: Pictures,
+        scanner: Scanner,
+        pipeline: Pipeline,
+        exits: Exits,
     ) -> None:
         self._desk = desk
         self._pipeline = pipeline

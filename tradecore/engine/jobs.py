@@ -55,7 +55,17 @@ class Jobs:
         self._scheduler.start()
 
     def stop(self) -> None:
-        """Plan nothing more; runs under way go on to their end and are waited for by the tasks' owner."""
+        """Plan nothing more; runs under way go on until `end`."""
+        if self._scheduler.running:
+            self._scheduler.remove_all_jobs()
+
+    @property
+    def busy(self) -> bool:
+        """True while a run is under way."""
+        return bool(self._running)
+
+    def end(self) -> None:
+        """Let go of the scheduler; it cancels what is still under way. May be called twice."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 

@@ -114,8 +114,13 @@ class Coordinator:
             hurry.cancel()
 
     async def _settled(self) -> None:
-        """Wait until every intent has ended; what cannot be proven in time stays pending and is listed."""
+        """Wait until every intent has ended; what cannot be proven in time stays pending and is listed.
+
+        A job under way may be between an intent's reservation and its first step: it comes to its end first.
+        """
         desk = self._engine.desk
+        while self._engine.jobs.busy:
+            await desk.clock.sleep(0.05)
         if desk.config.keep_orders:
             return
         while self._engine.execution.running or any(a.state in ATTEMPT_LIVE for a in desk.books.attempts.values()):
@@ -136,6 +141,7 @@ class Coordinator:
     async def _end_tasks(self) -> None:
         """End what still waits: watches, back-offs, look-ups. Sends under way are shielded and have ended."""
         desk = self._engine.desk
+        self._engine.jobs.end()
         tasks = desk.tasks
         for task in tasks:
             task.cancel()
