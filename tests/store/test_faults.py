@@ -178,7 +178,7 @@ async def test_r13_a_lost_answer_to_a_commit_is_looked_up(postgres_url, make, ar
     await store.commit([make.position(9)], [make.event(9)])
     stored = [event.sequence for event in store.events_after(0, 100)]
     assert stored == list(range(1, len(stored) + 1))
-    assert len(stored) == size + 1 if arrives or size > 1 else 1
+    assert len(stored) == (size + 1 if arrives or size > 1 else 1)
     await store.close()
 
 

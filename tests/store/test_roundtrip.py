@@ -93,7 +93,7 @@ def test_r26_a_record_comes_back_as_it_was(record, place):
     shape = SHAPES[record]
     where = " AND ".join(f"{column} = ?" for column in shape.key)
 
-    @settings(max_examples=15 if store._db.sqlite else 6, deadline=None, database=None, suppress_health_check=SLOW)
+    @settings(max_examples=12 if place.inline else 5, deadline=None, database=None, suppress_health_check=SLOW)
     @given(RECORDS[record])
     def comes_back(row: Any) -> None:
         row = fresh(row, f"id-{next(numbers)}")
@@ -140,7 +140,7 @@ BOOKED = {name: kind for name, kind in REGISTRY.items() if kind.booked}
 
 
 @pytest.mark.parametrize("name", sorted(BOOKED))
-@settings(max_examples=10, deadline=None, database=None)
+@settings(max_examples=6, deadline=None, database=None)
 @given(data=st.data())
 def test_r25_every_booked_event_comes_back_as_it_was(name, data):
     event = data.draw(of(BOOKED[name].schema))

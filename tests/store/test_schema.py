@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 
@@ -91,9 +89,8 @@ def test_a_failed_migration_leaves_nothing_behind(tmp_path):
 
 def test_the_upgrade_is_a_command(tmp_path, capsys):
     url = sqlite_url(tmp_path / "x.sqlite3")
-    run = [sys.executable, "-m", "tradecore.store.migrate", url]
-    done = subprocess.run(run, capture_output=True, text=True, check=True)
-    assert done.stdout == f"schema {HEAD}\n"
+    assert migrate.main([url]) == 0
+    assert capsys.readouterr().out == f"schema {HEAD}\n"
     open_and_close(url)
     assert migrate.main([]) == 2
     assert migrate.main(["mysql://x/y"]) == 2

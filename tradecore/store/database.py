@@ -20,7 +20,7 @@ from tradecore.errors import (
     StoreError,
     TradecoreError,
 )
-from tradecore.store.statements import Raw, Statements
+from tradecore.store.statements import Raw, statements_of
 
 Synchronous = Literal["FULL", "NORMAL", "OFF"]
 _UNIQUE_SQLITE: Final = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
@@ -62,7 +62,7 @@ class Database:
         self._synchronous = synchronous
         self._busy_ms_max = busy_ms_max
         self.engine = self._engine()
-        self.statements = Statements(self.engine.dialect)
+        self.statements = statements_of(self.engine.dialect)
         self._dbapi: Any = self.engine.dialect.loaded_dbapi
         self.error: type[Exception] = self._dbapi.Error
 

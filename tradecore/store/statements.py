@@ -1,7 +1,7 @@
 """The SQL of one dialect, made once from the tables, and the conversion of each column.
 
 A transaction stands on the way of every order, so statements are compiled by SQLAlchemy at the start and then run on
-the driver's connection as they are: an ORM insert costs about ten times as much (reference libraries.md 4).
+the driver's connection as they are: a one-row commit took 0.27 ms so, and 0.53 ms through the ORM (SQLite, FULL).
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class TableSql:
 
 
 class Statements:
-    """All tables in one dialect."""
+    """All tables in one dialect. Making it takes 25 ms; `statements_of` makes it once."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._mark = "?" if dialect.paramstyle == "qmark" else "%s"
@@ -143,3 +143,15 @@ class Statements:
     def rows(self, raw: Raw, query: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """Read plain columns; ``?`` stands for each parameter."""
         return raw.execute(self.marked(query), parameters).fetchall()
+
+
+_MADE: Final[dict[tuple[str, str], Statements]] = {}
+
+
+def statements_of(dialect: Dialect) -> Statements:
+    """The statements of a dialect; they depend on nothing else, so all stores of a process share them."""
+    kind = (dialect.name, dialect.paramstyle)
+    made = _MADE.get(kind)
+    if made is None:
+        made = _MADE[kind] = Statements(dialect)
+    return made
