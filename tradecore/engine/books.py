@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from tradecore.engine.portfolio import closed_of
 from tradecore.model.fill import Fill
 from tradecore.model.intent import INTENT_LIVE, IntentRow, Reservation, ReservationState
 from tradecore.model.order import ATTEMPT_LIVE, ATTEMPT_UNPROVEN, Attempt
 from tradecore.model.portfolio import TradingState
-from tradecore.model.position import ClosedPosition, Position, PositionState
+from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
 from tradecore.model.records import Memory, Posting, Row, TradingRecord
 from tradecore.model.units import ZERO, ClientOrderId, IntentId, PositionId, exact_sum, minus, plus
 from tradecore.ports.store import Loaded
@@ -124,7 +123,7 @@ class Books:
                 self.dust[base] = minus(self.dust[base], self._dust_of.pop(row.position_id))
             return
         self.positions.pop(row.position_id, None)
-        self.closed.append(closed_of(row))
+        self.closed.append(closed_view(row))
         if row.dust_quantity > 0:
             self._dust_of[row.position_id] = row.dust_quantity
             self.dust[base] = plus(self.dust.get(base, ZERO), row.dust_quantity)

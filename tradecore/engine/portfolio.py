@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
 from tradecore.model.fill import VenueTrade
 from tradecore.model.intent import Intent
-from tradecore.model.position import ClosedPosition, Position, PositionState
+from tradecore.model.position import Position, PositionState
 from tradecore.model.reasons import Reason
 from tradecore.model.units import ZERO, Side, exact_sum, minus, plus, ratio, times
 
@@ -80,34 +80,3 @@ def close_position(position: Position, at_ms: int, reason: Reason) -> Position:
     return position._replace(
         state=PositionState.CLOSED, closed_ms=at_ms, close_reason=reason, dust_quantity=position.quantity, quantity=ZERO
     )
-
-
-def realised_pnl_quote(position: Position) -> Decimal:
-    """Sold less bought less fees; quantity still held or left as dust counts at its average cost.
-
-    Fees taken in base show themselves as less to sell and are not subtracted twice.
-    """
-    left = times(plus(position.quantity, position.dust_quantity), position.average_price)
-    cost = minus(position.bought_quote, left)
-    return minus(minus(position.sold_quote, cost), position.fees_quote)
-
-
-def all_fees_quote(position: Position) -> Decimal:
-    """All fees in quote units, those taken in base at the average price."""
-    return plus(position.fees_quote, times(position.base_fees, position.average_price))
-
-
-def closed_of(position: Position) -> ClosedPosition:
-    """A finished round trip as guests see it."""
-    assert position.closed_ms is not None
-    assert position.close_reason is not None
-    pnl = realised_pnl_quote(position)
-    return ClosedPosition(
-        position.position_id, position.symbol, position.plugin, position.opened_ms, position.closed_ms, pnl,
-        float(ratio(pnl, position.bought_quote)) if position.bought_quote else 0.0, position.close_reason,
-    )  # fmt: skip
-
-
-def value_at(positions: Mapping[str, Decimal], marks: Mapping[str, Decimal]) -> Decimal:
-    """Sum of quantity x mark; a symbol without a mark counts nothing and is for the caller to name."""
-    return exact_sum(times(q, marks[s]) for s, q in positions.items() if s in marks)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tradecore.engine.budget import consume
 from tradecore.engine.desk import Desk, Transaction, ids_of
 from tradecore.engine.ledger import entry_event, trade_postings
-from tradecore.engine.portfolio import all_fees_quote, close_position, open_position, realised_pnl_quote, with_fill
+from tradecore.engine.portfolio import close_position, open_position, with_fill
 from tradecore.model.events import (
     DuplicateOrderFound,
     Ids,
@@ -36,7 +36,7 @@ from tradecore.model.order import (
     VenueStatus,
     check_attempt_move,
 )
-from tradecore.model.position import Position, PositionState
+from tradecore.model.position import Position, PositionState, all_fees_quote, realised_pnl_quote
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, Report
 from tradecore.model.units import (

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tradecore.model.reasons import Reason
-from tradecore.model.units import ZERO, PositionId
+from tradecore.model.units import ZERO, PositionId, minus, plus, ratio, times
 
 
 class PositionState(enum.StrEnum):
@@ -87,3 +87,35 @@ class ClosedPosition(NamedTuple):
     """Sold less bought less fees, dust at its cost excluded; quote units."""
     return_ratio: float
     reason: Reason
+
+
+def realised_pnl_quote(position: Position) -> Decimal:
+    """Sold less bought less fees; quantity still held or left as dust counts at its average cost.
+
+    Fees taken in base show themselves as less to sell and are not subtracted twice.
+    """
+    left = times(plus(position.quantity, position.dust_quantity), position.average_price)
+    cost = minus(position.bought_quote, left)
+    return minus(minus(position.sold_quote, cost), position.fees_quote)
+
+
+def all_fees_quote(position: Position) -> Decimal:
+    """All fees in quote units, those taken in base at the average price."""
+    return plus(position.fees_quote, times(position.base_fees, position.average_price))
+
+
+def closed_view(position: Position) -> ClosedPosition:
+    """A closed position as guests see it; the ratio is to all that was bought."""
+    assert position.closed_ms is not None
+    assert position.close_reason is not None
+    pnl = realised_pnl_quote(position)
+    return ClosedPosition(
+        position.position_id,
+        position.symbol,
+        position.plugin,
+        position.opened_ms,
+        position.closed_ms,
+        pnl,
+        float(ratio(pnl, position.bought_quote)) if position.bought_quote else 0.0,
+        position.close_reason,
+    )

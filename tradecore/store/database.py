@@ -98,6 +98,11 @@ class Database:
         ):
             connection.execute(f"PRAGMA {pragma}").close()
 
+    @property
+    def relaxes(self) -> bool:
+        """True where a commit may be told not to wait for the disk: SQLite that else does."""
+        return self.sqlite and self._synchronous == "FULL"
+
     def connect(self) -> Raw:
         """Open a driver's connection in autocommit.
 

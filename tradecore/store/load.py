@@ -8,9 +8,9 @@ from typing import Final
 
 from tradecore.model.intent import IntentRow, Reservation
 from tradecore.model.order import Attempt
-from tradecore.model.position import ClosedPosition, Position
+from tradecore.model.position import Position, closed_view
 from tradecore.model.records import Memory, Run, TradingRecord
-from tradecore.model.units import EXACT, ZERO, minus, plus, ratio, times
+from tradecore.model.units import EXACT, ZERO
 from tradecore.ports.store import Loaded
 from tradecore.store.statements import Raw, Statements
 from tradecore.store.tables import ACTIVE, LIVE_INTENT, NOT_CLOSED, UNSETTLED
@@ -65,19 +65,3 @@ def _sum_dust(raw: Raw, sql: Statements) -> Mapping[str, Decimal]:
         base = symbol.partition("/")[0]
         totals[base] = plus(totals.get(base, ZERO), Decimal(quantity))
     return dict(sorted(totals.items()))
-
-
-def closed_view(position: Position) -> ClosedPosition:
-    """A closed position as guests see it.
-
-    Sold less bought less fees; what is left as dust counts at its average cost. Fees taken in base show themselves as
-    less to sell and are not subtracted twice. The ratio is to all that was bought.
-    """
-    assert position.closed_ms is not None
-    assert position.close_reason is not None
-    left = times(plus(position.quantity, position.dust_quantity), position.average_price)
-    pnl = minus(minus(position.sold_quote, minus(position.bought_quote, left)), position.fees_quote)
-    return ClosedPosition(
-        position.position_id, position.symbol, position.plugin, position.opened_ms, position.closed_ms, pnl,
-        float(ratio(pnl, position.bought_quote)) if position.bought_quote else 0.0, position.close_reason,
-    )  # fmt: skip

@@ -17,7 +17,7 @@ from tradecore.model.order import Attempt, AttemptState
 from tradecore.model.position import ClosedPosition, Position, PositionState
 from tradecore.model.records import Command, Memory, Run, TradingRecord
 from tradecore.store.database import Database, sqlite_url
-from tradecore.store.load import closed_view, sum_balances
+from tradecore.store.load import sum_balances
 from tradecore.store.schema import check_existing
 from tradecore.store.tables import ACTIVE, NOT_CLOSED
 from tradecore.store.writer import Transaction, Writer

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, TypeVar
 from tradecore.errors import StoreError, UnitError
 from tradecore.model.events import BookedEvent, Stamped
 from tradecore.model.intent import IntentRow
+from tradecore.model.position import Position
 from tradecore.model.records import Memory, Row
 from tradecore.store.database import Database, first_line
 from tradecore.store.moves import Pair, check_repeat, check_replacement
@@ -33,6 +34,20 @@ T = TypeVar("T")
 Answer = Sequence[BookedEvent] | StoreError
 
 
+_DERIVED: Final = frozenset({"day", "status"})
+"""Keys of memory that are made from other rows and made again."""
+
+
+def is_derived(transaction: Transaction) -> bool:
+    """Tell whether a transaction holds nothing but figures that follow from rows of data: peaks, levels, the day's.
+
+    Whatever moves money or has an event is not among them.
+    """
+    return not transaction.events and all(
+        isinstance(row, Position) or (isinstance(row, Memory) and row.key in _DERIVED) for row in transaction.rows
+    )
+
+
 class _BatchBroken(Exception):
     """The database gave the whole batch up; each transaction is tried again alone."""
 
@@ -53,6 +68,7 @@ class Writer:
         self._sql = database.statements
         self._begin = "BEGIN IMMEDIATE" if database.sqlite else "BEGIN"
         self._event_insert = self._sql.event.insert
+        self._relaxed = False
         self.sequence = self._stored_sequence()
 
     def _stored_sequence(self) -> int:
@@ -65,6 +81,7 @@ class Writer:
         Returns:
             For each transaction its events with their numbers, or why nothing of it was written.
         """
+        self._promise(all(map(is_derived, batch)))
         if len(batch) == 1:
             return [self._alone(batch[0])]
         start = self.sequence
@@ -73,6 +90,16 @@ class Writer:
         except _BatchBroken:
             self.sequence = start
             return [self._alone(transaction) for transaction in batch]
+
+    def _promise(self, derived: bool) -> None:
+        """Set SQLite's promise for the next commit: derived figures alone need not wait for the disk.
+
+        A kill loses nothing either way; after a power cut such a commit may be missing, never one with an order, money
+        or an event in it. The next full commit makes it lasting too.
+        """
+        if derived != self._relaxed and self._db.relaxes:
+            self.raw.execute("PRAGMA synchronous = NORMAL" if derived else "PRAGMA synchronous = FULL")
+            self._relaxed = derived
 
     def _together(self, batch: Sequence[Transaction]) -> list[Answer]:
         db = self._db
