@@ -10,7 +10,7 @@ from tradecore.model.intent import IntentRow, Reservation
 from tradecore.model.order import Attempt
 from tradecore.model.position import Position, closed_view
 from tradecore.model.records import Memory, Run, TradingRecord
-from tradecore.model.units import EXACT, ZERO
+from tradecore.model.units import EXACT, ZERO, plus
 from tradecore.ports.store import Loaded
 from tradecore.store.statements import Raw, Statements
 from tradecore.store.tables import ACTIVE, LIVE_INTENT, NOT_CLOSED, UNSETTLED
