@@ -14,7 +14,7 @@ from tradecore.errors import StateFolderError, StoreError
 from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow, IntentState, Reservation
 from tradecore.model.order import Attempt, AttemptState
-from tradecore.model.position import ClosedPosition, Position, PositionState
+from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
 from tradecore.model.records import Command, Memory, Run, TradingRecord
 from tradecore.store.database import Database, sqlite_url
 from tradecore.store.load import sum_balances
