@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from tradecore.engine.desk import Desk, Transaction
 from tradecore.engine.exits import Exits
-from tradecore.engine.levels import Followed, Trigger, combine, same_levels, trigger_of
+from tradecore.engine.levels import Followed, Trigger, combine, same_levels, trigger_of, with_silent
 from tradecore.engine.settle import Booked, Settler
 from tradecore.market.frame import MarketFrame
 from tradecore.market.indicators import running_peak
@@ -95,9 +95,12 @@ class Leading:
             peak_price=price_of(float(peaks[open_at])), trough_price=price_of(float(troughs[open_at])),
             memo=followed.memo,
         )  # fmt: skip
-        # a fault leaves the last durable plan in force; so does a guest list in which nobody follows
-        if not answers.faulted and not same_levels(position.levels, followed.levels):
-            new = new._replace(levels=followed.levels)
+        levels = followed.levels
+        if answers.faulted:
+            # the last durable plan of whoever failed stays in force; what the others say is not held up by it
+            levels = with_silent(levels, position.levels, frozenset(name for name, _ in answers.plans))
+        if not same_levels(position.levels, levels):
+            new = new._replace(levels=levels)
             self._say_levels(work, position, new)
         if new != position:
             work.put(new)

@@ -6,7 +6,7 @@ Highest stop, lowest take, highest add, earliest leave. Several met at once: tim
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -78,6 +78,26 @@ def _price(array: object, at: int) -> Decimal | None:
         return None
     value = float(array[at])  # type: ignore[index]  # an array of a checked Plan
     return price_of(value) if math.isfinite(value) and value > 0 else None
+
+
+def with_silent(new: Levels, old: Levels, answered: Collection[str]) -> Levels:
+    """Keep in force what guests had set that gave no answer now, by the same rules: highest stop, lowest take.
+
+    Args:
+        new: What the guests say that answered.
+        old: The levels in force.
+        answered: Names of the guests whose answers are in `new`.
+    """
+    if old.stop is not None and old.stop_by not in answered and (new.stop is None or old.stop > new.stop):
+        new = new._replace(stop=old.stop, stop_by=old.stop_by, stop_reason=old.stop_reason)
+    if old.take is not None and old.take_by not in answered and (new.take is None or old.take < new.take):
+        new = new._replace(take=old.take, take_by=old.take_by)
+    if old.add is not None and old.add_by not in answered and (new.add is None or old.add > new.add):
+        new = new._replace(add=old.add, add_by=old.add_by, add_quote=old.add_quote)
+    at_ms = old.leave_at_ms
+    if at_ms is not None and old.leave_by not in answered and (new.leave_at_ms is None or at_ms < new.leave_at_ms):
+        new = new._replace(leave_at_ms=at_ms, leave_by=old.leave_by)
+    return new
 
 
 def same_levels(old: Levels, new: Levels) -> bool:
