@@ -13,9 +13,16 @@ from pydantic import BaseModel
 from tradecore.hooks.admit import admit
 from tradecore.hooks.guest import Guest
 from tradecore.hooks.specs import hookimpl
-from tradecore.market.answers import Wishes
+from tradecore.market.answers import Plan, Wishes
 from tradecore.market.frame import COLUMNS, Array, MarketFrame
+from tradecore.model.book import Book
 from tradecore.model.instrument import Instrument
+from tradecore.model.intent import Intent
+from tradecore.model.order import AttemptView, Done, OrderRequest
+from tradecore.model.position import Position
+from tradecore.model.reasons import Reason
+from tradecore.model.signal import Signal, Size, Verdict
+from tradecore.model.units import Side, TimeInForce, add_bps, exact_sum, minus
 
 MINUTE_MS: Final = 60_000
 FIRST_CLOSE_MS: Final = 1_699_999_980_000
@@ -195,3 +202,92 @@ def wisher(
         )  # fmt: skip
 
     return make_guest(name, signal=signal, **hooks)
+
+
+def sizer(quantity: str | Mapping[str, str], *, name: str = "size") -> Guest:
+    """Admit a sizing guest that always offers the same.
+
+    Args:
+        quantity: Base units, for all symbols or by symbol.
+    """
+
+    def size(signal: Signal) -> Size:
+        wanted = quantity if isinstance(quantity, str) else quantity[signal.symbol]
+        return Size(Decimal(wanted), "scripted")
+
+    return make_guest(name, size=size)
+
+
+def allower(caps: Mapping[str, str] | None = None, *, name: str = "risk") -> Guest:
+    """Admit a risk guest that has no objection, perhaps with caps."""
+    amounts = {cap: Decimal(value) for cap, value in (caps or {}).items()}
+
+    def risk_check(intent: Intent) -> Verdict:
+        return Verdict((), amounts)
+
+    return make_guest(name, risk_check=risk_check)
+
+
+Rung = tuple[TimeInForce, str, int]
+"""Time in force, premium over the touch in bps, ttl in ms."""
+
+
+def router(*rungs: Rung, exits: bool = False, name: str = "route") -> Guest:
+    """Admit a routing guest that climbs a ladder, one rung per attempt, asking for all that is left.
+
+    Args:
+        rungs: In order; after the last one it is done.
+        exits: True routes exits too; else it leaves them to the core's own ladder.
+    """
+
+    def route_order(
+        intent: Intent, book: Book | None, attempts: Sequence[AttemptView], now_ms: int
+    ) -> OrderRequest | Done | None:
+        if intent.reduces and not exits:
+            return None
+        if len(attempts) >= len(rungs):
+            return Done(Reason.LADDER_EXHAUSTED, f"after {len(attempts)} attempts")
+        touch = book.touch(intent.side) if book is not None else None
+        if not touch:
+            return Done(Reason.NO_LIQUIDITY)
+        tif, premium, ttl_ms = rungs[len(attempts)]
+        bps = Decimal(premium) if intent.side is Side.BUY else Decimal(premium).copy_negate()
+        left = minus(intent.quantity, exact_sum(attempt.filled_quantity for attempt in attempts))
+        return OrderRequest(tif, add_bps(touch, bps), left, ttl_ms, f"{tif} {premium} bps {len(attempts) + 1}")
+
+    return make_guest(name, route_order=route_order)
+
+
+def leader(
+    *,
+    stop: float | None = None,
+    take: float | None = None,
+    add: float | None = None,
+    add_quote: float | None = None,
+    leave_after_ms: int | None = None,
+    leave_rows: Sequence[int] = (),
+    name: str = "lead",
+) -> Guest:
+    """Admit a follow guest with fixed levels.
+
+    Args:
+        stop: Ratio of the average price; so are `take` and `add`.
+        add_quote: Quote units to add.
+        leave_after_ms: Market time after the opening.
+        leave_rows: Rows at whose close it wants to leave.
+    """
+
+    def follow(frame: MarketFrame, rows: range, position: Position) -> Plan:
+        price = float(position.average_price)
+
+        def level(ratio: float | None) -> Array | None:
+            return None if ratio is None else np.full(len(rows), price * ratio)
+
+        numbers = [(int(frame.timestamps[row]) - FIRST_CLOSE_MS) // frame.timeframe_ms for row in rows]
+        return Plan(
+            stop=level(stop), take=level(take), add=level(add), add_quote=add_quote,
+            leave=np.array([number in leave_rows for number in numbers], dtype=np.bool_),
+            leave_at_ms=None if leave_after_ms is None else position.opened_ms + leave_after_ms,
+        )  # fmt: skip
+
+    return make_guest(name, follow=follow)

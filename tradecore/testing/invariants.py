@@ -44,6 +44,12 @@ _ASSETS: Final = "assets"
 _SENT: Final = frozenset({Outcome.FILLED, Outcome.CANCELED, Outcome.EXPIRED, Outcome.REJECTED})
 
 
+_AFTER_THE_END: Final = frozenset(
+    {AttemptState.SETTLED, AttemptState.REOPENED, AttemptState.OPEN, AttemptState.CANCELING, AttemptState.CLOSED}
+)
+"""Where an attempt may stand that has settled once: a late fill opens it again."""
+
+
 class Violation(NamedTuple):
     """One thing that must never be."""
 
@@ -293,16 +299,14 @@ def _along_the_table(case: _Case) -> Iterator[str]:
             yield f"order {attempt.wire_id} was told to go {' '.join(states) or 'nowhere'}"
         if attempt.sent_ms is None and attempt.outcome in _SENT:
             yield f"order {attempt.wire_id} ended as {attempt.outcome} without a send"
-        if (attempt.state is AttemptState.SETTLED) != (attempt.client_order_id in done) and not _reopened(attempt):
-            yield f"order {attempt.wire_id} is {attempt.state}, its end was {'' if states else 'not '}told"
+        told_done = attempt.client_order_id in done
+        if attempt.state is AttemptState.SETTLED and not told_done:
+            yield f"order {attempt.wire_id} settled and nobody was told"
+        if told_done and attempt.state not in _AFTER_THE_END:
+            yield f"order {attempt.wire_id} was told to have ended and is {attempt.state}"
         executed = exact_sum(order.executed for order in case.orders[attempt.wire_id])
         if attempt.executed_quantity > executed:
             yield f"order {attempt.wire_id} executed {attempt.executed_quantity}, the venue says {executed}"
-
-
-def _reopened(attempt: Attempt) -> bool:
-    """Tell whether an attempt is open again after its end: settled once, with fills that came later."""
-    return attempt.settled_ms is not None and attempt.state is not AttemptState.SETTLED
 
 
 def _always_a_reason(case: _Case) -> Iterator[str]:
