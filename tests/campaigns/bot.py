@@ -13,6 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tradecore.errors import SchemaMismatch, StoreError
+from tradecore.model.order import AttemptState
+from tradecore.store.queries import open_reader
+
 _MAIN = "from tradecore.cli.main import main; main()"
 _LOCK = "instance.lock"
 
@@ -153,6 +157,20 @@ class Bot:
     def until_event(self, kind: str, count: int = 1, timeout_s: float = 30.0) -> None:
         """Wait until its journal has so many lines of a kind."""
         self._until(lambda: lines_of(self._folder, kind) >= count, timeout_s, f"to write {count} x {kind}")
+
+    def until_order(self, state: AttemptState, timeout_s: float = 30.0) -> None:
+        """Wait until its store has an order in a state."""
+
+        def seen() -> bool:
+            if not (self._folder / "tradecore.db").exists():
+                return False
+            try:
+                with open_reader(self._folder / "tradecore.db") as reader:
+                    return bool(reader.orders(1, state=state))
+            except (SchemaMismatch, StoreError):
+                return False  # its tables are being made
+
+        self._until(seen, timeout_s, f"to have an order that is {state}")
 
     @property
     def _folder(self) -> Path:

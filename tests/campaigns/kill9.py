@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _asked(arguments)
     with tempfile.TemporaryDirectory(prefix="kill9-") as made:
         report = Campaign(asked, asked.state or Path(made) / "state").run()
-    print(json.dumps(report, indent=2))
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
     return 1 if report["findings"] else 0
 
 

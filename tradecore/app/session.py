@@ -187,7 +187,17 @@ class Session:
         return store if self._around_store is None else self._around_store(store)
 
     def _check_market(self, loaded: Loaded) -> None:
-        """A state belongs to one market: prices of another would make its books nonsense."""
+        """A state belongs to one market and one venue: another's prices or orders would make its books nonsense.
+
+        Raises:
+            StateFolderError: The market is another, or the file of the venue that the store traded at is gone.
+        """
+        twin = self._folder / TWIN_FILE
+        if loaded.last_run is not None and not twin.exists():
+            raise StateFolderError(
+                f"expected the venue's file of run {loaded.last_run.number} at {twin}, found none: "
+                "a new one would know of no order and no balance of before"
+            )
         known = loaded.memory.get("market")
         if known is not None and known.text != self._prepared.market_digest:
             raise StateFolderError(

@@ -1,0 +1,125 @@
+"""The real command in processes of its own: bots that are always ended, and the checks of what they leave."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS / "campaigns"))  # the campaigns are commands; what they share is used here as well
+
+from bot import BUSY, Bot, Ended  # noqa: E402 - after the path
+from checks import Market, after_end, after_kill, state_of  # noqa: E402
+
+from tradecore.app import Options, prepare  # noqa: E402
+
+
+def _module(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(f"e2e_{path.parent.name}_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+_store_tests = _module(TESTS / "store" / "conftest.py")
+postgres = _store_tests.postgres
+postgres_url = _store_tests.postgres_url
+
+Start = Callable[..., Bot]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a busy bot: `start(state, *options, sets=(...), ...)`. None outlives its test."""
+    bots: list[Bot] = []
+
+    def begin(state: Path | None, *options: str, sets: Sequence[str] = (), busy: bool = True, **more: Any) -> Bot:
+        bot = Bot(state, options, [*(BUSY if busy else ()), *sets], **more)
+        bots.append(bot)
+        return bot
+
+    yield begin
+    for bot in bots:
+        bot.close()
+
+
+@pytest.fixture(scope="session")
+def market() -> Market:
+    """The demo's instruments at seed 1."""
+    prepared = prepare(Options("demo", {}))
+    return Market(prepared.instruments, prepared.settings.account.name)
+
+
+@pytest.fixture
+def sound(market: Market) -> Callable[..., list[str]]:
+    """What is wrong in a state folder; ``ended`` is true after an end with nothing pending."""
+
+    def look(folder: Path, *, ended: bool, store: str | None = None) -> list[str]:
+        state = state_of(folder, store)
+        assert state is not None
+        return after_end(state, market) if ended else after_kill(state, market)
+
+    return look
+
+
+def clean(ended: Ended, code: int = 0) -> dict[str, Any]:
+    """Hold an end against what a person must see: the exit code, no traceback, no complaint but notes."""
+    assert ended.code == code, (ended.code, ended.err)
+    assert not ended.traceback, ended.err
+    assert [line for line in ended.complaints if "note:" not in line] == []
+    return ended.summary
+
+
+def refused(ended: Ended, *words: str, code: int = 2) -> str:
+    """Hold a refusal against what a person must see: one line with certain words, and no traceback."""
+    assert ended.code == code, (ended.code, ended.err)
+    assert not ended.traceback, ended.err
+    complaints = [line for line in ended.complaints if "note:" not in line]
+    assert len(complaints) == 1, ended.err
+    for word in words:
+        assert word in complaints[0]
+    return complaints[0]
+
+
+@pytest.fixture(scope="module")
+def clean_run() -> Callable[[Path], Path]:
+    """Trade for some minutes of market time on virtual time; gives the state folder."""
+
+    def run(folder: Path) -> Path:
+        with Bot(folder, ["--speed", "max", "--for", "8m"], BUSY) as bot:
+            assert clean(bot.wait())["orders_filled"] > 3
+        return folder
+
+    return run
+
+
+@pytest.fixture
+def as_nobody(tmp_path: Path) -> Sequence[str]:
+    """A command that runs another without the rights of root; skips where it cannot."""
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    try:
+        subprocess.run([*nobody, sys.executable, "-c", "import tradecore"], check=True, capture_output=True, cwd=TESTS)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no way to run this python as another user here")
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    return nobody
+
+
+@pytest.fixture(name="clean")
+def _clean() -> Callable[..., dict[str, Any]]:
+    return clean
+
+
+@pytest.fixture(name="refused")
+def _refused() -> Callable[..., str]:
+    return refused
