@@ -1,1 +1,1 @@
-"""The command line: one file per command group; heavy imports inside commands."""
+"""The command line: one file per command group. Heavy things are imported inside the commands: help is quick."""

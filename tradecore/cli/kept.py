@@ -1,0 +1,69 @@
+"""A run that was kept: its folder, its store, and whether somebody runs on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tradecore.store.queries import Reader
+
+STORE_URL = "TRADECORE_STORE__URL"
+
+
+class Kept(NamedTuple):
+    """Where a run keeps its state."""
+
+    folder: Path
+    store: str | Path
+    """Database URL, or path of the SQLite file in the folder."""
+
+
+def find(state: Path) -> Kept:
+    """Find a state folder, ``latest`` the newest below ``state/``, and its store.
+
+    Raises:
+        StateFolderError: If there is none.
+    """
+    from tradecore.app.prepare import named_state
+    from tradecore.app.session import STORE_FILE
+
+    folder = named_state(state)
+    return Kept(folder, os.environ.get(STORE_URL) or folder / STORE_FILE)
+
+
+def holder(folder: Path) -> str | None:
+    """Name the process that runs on a state folder; ``None``: nobody does.
+
+    The lock is asked for shared and given back at once: two who look never meet, and a start is in the way of neither
+    for longer than this call.
+    """
+    from tradecore.store.instance import LOCK_NAME
+
+    try:
+        file = (folder / LOCK_NAME).open(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            words = file.read().split()
+            return f"pid {words[1]}" if words[:1] == ["pid"] else "a process that has not named itself yet"
+        return None
+
+
+def newest_ms(reader: Reader) -> int:
+    """The newest moment of market time that a store knows of; 0 for an empty one."""
+    moments = [memory.at_ms for memory in reader.memory().values()]
+    run, trading = reader.last_run(), reader.trading()
+    if run is not None:
+        moments += [run.started_ms, run.ended_ms or 0]
+    if trading is not None:
+        moments.append(trading.since_ms)
+    moments += [fill.trade.traded_ms for fill in reader.trades(limit=1)]
+    moments += [attempt.prepared_ms for attempt in reader.orders(limit=1)]
+    moments += [row.intent.created_ms for row in reader.intents(limit=1)]
+    return max(moments, default=0)

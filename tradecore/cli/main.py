@@ -1,0 +1,127 @@
+"""The way in: commands, exit codes, and one line for whatever went wrong.
+
+Exit codes: 0 done; 1 the venue or the store did not answer; 2 bad input; 3 orders pending; 41 to 45 a phase of the end
+failed; 70 a bug; 75 start again (a plugin hung); 130 interrupted before the run began.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from tradecore import __version__
+from tradecore.cli.config import config
+from tradecore.cli.operate import exit_, halt, reduce, release, resume, stop
+from tradecore.cli.plugins import plugins
+from tradecore.cli.query import query
+from tradecore.cli.run import run
+from tradecore.cli.status import status
+from tradecore.errors import RetryableVenueError, StoreError, UsageError, VenueRefused
+
+EXIT_NO_ANSWER = 1
+EXIT_USAGE = 2
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+
+class Root(click.Group):
+    """The root command: turns every error into one line on stderr and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order in which they were added: the way of a user, not of the alphabet."""
+        return list(self.commands)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = "tradecore",
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line; leaves the process with its exit code unless `standalone_mode` is off."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        given = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.exceptions.Exit as done:
+            _leave(done.exit_code)
+        except Exception as error:  # noqa: BLE001 - the last door of the program: one line, an exit code
+            _leave(failed(error, debug="--debug" in given))
+        except KeyboardInterrupt:
+            complain("interrupted")
+            _leave(EXIT_INTERRUPTED)
+        _leave(code if isinstance(code, int) else 0)
+
+
+def failed(error: Exception, *, debug: bool) -> int:
+    """Say in one line what went wrong.
+
+    Args:
+        debug: Print the traceback too.
+    Returns:
+        The exit code.
+    """
+    if debug and not isinstance(error, click.exceptions.Abort):
+        traceback.print_exception(error)
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        # whoever read our output has gone: nothing to say, and the interpreter must not try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NO_ANSWER
+    if isinstance(error, click.ClickException):
+        text = error.format_message().rstrip(".")
+        complain(text[:1].lower() + text[1:])
+        return error.exit_code
+    if isinstance(error, click.exceptions.Abort):
+        complain("interrupted")
+        return EXIT_INTERRUPTED
+    if isinstance(error, UsageError):
+        complain(str(error))
+        return EXIT_USAGE
+    if isinstance(error, RetryableVenueError | VenueRefused | StoreError):
+        complain(str(error))
+        return EXIT_NO_ANSWER
+    hint = "" if debug else "; run it again as `tradecore --debug ...` for the traceback"
+    complain(f"this is a bug: {type(error).__name__}: {error}{hint}")
+    return EXIT_BUG
+
+
+def complain(text: str) -> None:
+    """Write one line to stderr, whatever line feeds are in the text."""
+    click.echo(f"tradecore: {' '.join(text.split())}", err=True)
+
+
+def _leave(code: int) -> NoReturn:
+    sys.exit(code)
+
+
+@click.group(cls=Root, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tradecore", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Print a traceback where something fails.")
+@click.pass_context
+def main(context: click.Context, debug: bool) -> None:
+    """Trade spot crypto: never lose an order, never double one, always say why.
+
+    Exit codes: 0 done, 1 no answer from venue or store, 2 bad input, 3 orders pending (listed), 41-45 a phase of the
+    end failed, 70 a bug, 75 start again.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"tradecore {__version__}")
+
+
+for _command in (run, status, halt, reduce, resume, exit_, stop, release, query, plugins, config, version):
+    main.add_command(_command)
