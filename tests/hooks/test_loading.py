@@ -95,8 +95,10 @@ def test_a_plugin_twice_in_the_list_is_refused(install):
 def test_two_distributions_with_one_name_are_refused(install):
     install("alpha", distribution="one")
     install("alpha", distribution="two")
-    with pytest.raises(PluginLoadError, match=r"found (one and two|two and one)"):
-        available()
+    install("beta")
+    with pytest.raises(PluginLoadError, match=r"alpha: expected one distribution .* found (one and two|two and one)"):
+        load(["alpha"])
+    assert [guest.name for guest in load(["beta"])] == ["beta"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 from tradecore.errors import SettingsError
 from tradecore.hooks.loader import available, load, require_trading_set
 from tradecore.settings import Origin, Settings, all_keys, find_profile, resolve
+from tradecore.settings.profiles import shipped_profiles
 from tradecore.settings.wording import MASK
 
 PLUGINS = ("signals_drop", "size_fixed", "risk_limits", "exec_ioc_gtc", "exits")
@@ -237,7 +238,8 @@ def test_profiles_are_found_by_name_or_path(profile):
     with pytest.raises(SettingsError) as caught:
         find_profile("demmo")
     assert str(caught.value) == (
-        "profile: expected a path ending in .toml or one of demo, live, paper, was 'demmo', nearest is 'demo'"
+        "profile: expected a path ending in .toml or one of altcoin, conservative, demo, live, paper, "
+        "was 'demmo', nearest is 'demo'"
     )
     with pytest.raises(SettingsError, match=r"found none at 'nowhere\.toml'"):
         find_profile("nowhere.toml")
@@ -329,12 +331,12 @@ def test_what_is_shown_can_be_set_again(poll, strikes, hang):
     assert second.settings == first.settings
 
 
-@pytest.mark.parametrize("name", ["demo", "paper", "live"])
+@pytest.mark.parametrize("name", shipped_profiles())
 def test_shipped_profiles_load_with_their_plugins(name):
     installed = available()
     resolved = resolve(name, {}, installed=installed)
     assert resolved.settings.run.plugins == PLUGINS
-    assert resolved.settings.run.mode == ("twin" if name == "demo" else name)
+    assert resolved.settings.run.mode == (name if name in ("paper", "live") else "twin")
     if not set(PLUGINS) <= installed.keys():
         pytest.skip("the plugins of the profile are not installed here")
     guests = load(

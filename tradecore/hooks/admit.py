@@ -21,7 +21,8 @@ from tradecore.hooks.guest import Ask, Guest, bound, spec_arguments
 from tradecore.hooks.specs import HOOKS, PROJECT, TELLING, Hooks
 from tradecore.market.frame import window_ms
 from tradecore.model.events import REGISTRY
-from tradecore.settings.wording import nearest, settings_error
+from tradecore.settings.aliases import USE
+from tradecore.settings.wording import fields_of, nearest, settings_error
 
 ROLES: Final = ("wisher", "filter")
 _ARGUMENTS: Final = {hook: spec_arguments(Hooks, hook) for hook in HOOKS}
@@ -73,6 +74,10 @@ def settings_class(name: str, maker: Any) -> type[BaseModel]:
         )
     if not settings.model_config.get("frozen") or settings.model_config.get("extra") != "forbid":
         raise PluginLoadError(f'{name}: expected Settings with frozen=True and extra="forbid"')
+    if USE in fields_of(settings):
+        raise PluginLoadError(
+            f"{name}: expected Settings without the key {USE!r}: by it a profile gives a plugin another name"
+        )
     return settings
 
 

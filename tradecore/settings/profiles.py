@@ -1,4 +1,4 @@
-"""Profiles: where they lie, how they are read, and on which line a key stands."""
+"""Profiles: where they lie, how they are read, what they extend, and on which line a key stands."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from typing import Any, Final, NamedTuple
 
 import tradecore
 from tradecore.errors import SettingsError
-from tradecore.settings.wording import nearest
+from tradecore.settings.wording import nearest, shown
 
 _HEADER: Final = re.compile(r"^\s*\[([^\[\]]+)\]\s*(?:#.*)?$")
 _KEY: Final = re.compile(
     r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
+
+
+EXTENDS: Final = "extends"
+"""Key at the top of a profile: the profile that it goes on from."""
+BASE: Final = "base"
+"""Name of the file of defaults, on which every profile stands whether it says so or not."""
 
 
 class ProfileFile(NamedTuple):
@@ -24,6 +30,9 @@ class ProfileFile(NamedTuple):
     path: Path
     text: str
     values: dict[str, Any]
+    """What it sets, without `extends`."""
+    extends: str = ""
+    """The profile that it goes on from; empty where it stands on the defaults alone."""
 
     def line_of(self, path: tuple[str, ...]) -> int | None:
         """Line on which a key is set, from 1; ``None`` where it stands inside a value that spans lines."""
@@ -51,6 +60,11 @@ def profile_folder() -> Path:
     return packaged if packaged.is_dir() else package.parent / "settings"
 
 
+def shipped_profiles() -> list[str]:
+    """Names of the shipped profiles; the defaults are none."""
+    return sorted(file.stem for file in profile_folder().glob("*.toml") if file.stem != BASE)
+
+
 def find_profile(name: str | Path) -> Path:
     """Find a profile: a path that ends in ``.toml``, or the name of a shipped one.
 
@@ -63,10 +77,9 @@ def find_profile(name: str | Path) -> Path:
         if not path.is_file():
             raise SettingsError(f"profile: expected a settings file, found none at {text!r}")
         return path
-    folder = profile_folder()
-    path = folder / f"{text}.toml"
+    path = profile_folder() / f"{text}.toml"
     if not path.is_file():
-        names = sorted(file.stem for file in folder.glob("*.toml") if file.stem != "base")
+        names = shipped_profiles()
         raise SettingsError(
             f"profile: expected a path ending in .toml or one of {', '.join(names)}, was {text!r}{nearest(text, names)}"
         )
@@ -86,4 +99,37 @@ def read_profile(path: Path) -> ProfileFile:
         raise SettingsError(f"{path}: expected a readable settings file, was {type(error).__name__}") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: expected TOML, found {str(error)[:1].lower()}{str(error)[1:]}") from error
-    return ProfileFile(path, text, values)
+    extends = values.pop(EXTENDS, "")
+    if not isinstance(extends, str):
+        raise SettingsError(f"{EXTENDS}: expected one profile as text, was {shown(extends)}, from {path.name}")
+    return ProfileFile(path, text, values, extends)
+
+
+def read_chain(path: Path) -> tuple[ProfileFile, ...]:
+    """Read a profile and all that it extends, the farthest first: the order in which they are laid on the defaults.
+
+    A name is that of a shipped profile; a path is taken from the folder of the file that names it.
+
+    Raises:
+        SettingsError: If a file cannot be read, is not there, or the chain leads back into itself.
+    """
+    chain = [read_profile(path)]
+    while (extends := chain[-1].extends) and extends != BASE:
+        last = chain[-1]
+        try:
+            file = read_profile(_extended(last.path, extends))
+        except SettingsError as error:
+            raise SettingsError(f"{error}, from {EXTENDS} of {last.path.name}") from error
+        seen = [one.path.resolve() for one in chain]
+        chain.append(file)
+        if file.path.resolve() in seen:
+            raise SettingsError(f"{EXTENDS}: expected a chain of profiles that ends, found {_in_words(chain)}")
+    return tuple(reversed(chain))
+
+
+def _extended(from_: Path, extends: str) -> Path:
+    return find_profile(from_.parent / extends if extends.endswith(".toml") else extends)
+
+
+def _in_words(chain: list[ProfileFile]) -> str:
+    return " -> ".join(file.path.name for file in chain)

@@ -1,4 +1,7 @@
-"""One answer to "what is set, and who set it": defaults < profile < environment < command line (R52)."""
+"""One answer to "what is set, and who set it": defaults < profile < environment < command line (R52).
+
+A profile that extends another is laid on it key by key; both are the layer ``profile``.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from tradecore.errors import SettingsError
-from tradecore.settings.profiles import ProfileFile, find_profile, profile_folder, read_profile
+from tradecore.settings.aliases import USE, check_aliases
+from tradecore.settings.profiles import BASE, ProfileFile, find_profile, profile_folder, read_chain, read_profile
 from tradecore.settings.sections import Settings
 from tradecore.settings.wording import (
     MASK,
@@ -60,7 +64,7 @@ class Resolved:
     Args:
         profile: Name of the profile, or of its file.
         settings: The validated root.
-        sections: Per plugin what its section holds, not yet validated (the loader asks the guest's ``Settings``).
+        sections: Per guest what its section holds, not yet validated (the loader asks the guest's ``Settings``).
         origins: Dotted key to where its value is from; a key that is absent has its built-in default.
         digest: SHA-256 of all values, secrets masked.
         files: Settings files that were read, with the SHA-256 of their bytes, to notice drift.
@@ -111,11 +115,12 @@ def resolve(
     Raises:
         SettingsError: If anything is unknown, of a wrong type, or impossible: one line.
     """
-    base, path = read_profile(profile_folder() / "base.toml"), find_profile(profile)
+    base, path = read_profile(profile_folder() / f"{BASE}.toml"), find_profile(profile)
     merge = _Merge()
     merge.file(base, "default")
-    chosen = read_profile(path)
-    merge.file(chosen, "profile")
+    chain = read_chain(path)
+    for file in chain:
+        merge.file(file, "profile")
     merge.environment(env, installed)
     for text in sets:
         merge.argument(text, Origin("command line", f"--set {text.partition('=')[0]}"))
@@ -126,7 +131,7 @@ def resolve(
     settings = merge.validated(installed)
     texts = _texts(settings, settings.plugins, {})
     digest = hashlib.sha256("\n".join(f"{key}={text}" for key, text in texts.items()).encode()).hexdigest()
-    files = {str(file.path): hashlib.sha256(file.text.encode()).hexdigest() for file in (base, chosen)}
+    files = {str(file.path): hashlib.sha256(file.text.encode()).hexdigest() for file in (base, *chain)}
     name = path.stem
     return Resolved(name, settings, settings.plugins, MappingProxyType(merge.origins), digest, files)
 
@@ -192,7 +197,8 @@ class _Merge:
             settings = Settings(**self.values)
         except ValidationError as error:
             raise settings_error(error, Settings, "", self._text_of) from None
-        known = {*installed, *settings.run.plugins}
+        aliases = check_aliases(settings.plugins, installed, self._text_of)
+        known = {*installed, *settings.run.plugins, *aliases}
         for name, section in settings.plugins.items():
             if name not in known:
                 origin = self._text_of(f"{_PLUGINS}.{name}.{next(iter(section), '')}")
@@ -354,6 +360,8 @@ def _texts(
     _write(settings, "", texts)
     for name in dict.fromkeys((*sections, *guests)):
         if name in guests:
+            if USE in sections.get(name, {}):
+                texts[f"{_PLUGINS}.{name}.{USE}"] = shown(sections[name][USE])
             _write(guests[name], f"{_PLUGINS}.{name}.", texts)
             continue
         for key, value in sections[name].items():
