@@ -74,7 +74,7 @@ class Reconciler:
         if orders is not None:
             self._desk.books.foreign_locks = locks
         for symbol in sweep:
-            if not await self._resolver.sweep(symbol, 0):
+            if await self._resolver.sweep(symbol, 0) is None:
                 missing.append(f"trades {symbol}")
         differences = await self._compare(missing)
         found = Found(read, orphans, foreign, differences, tuple(missing))

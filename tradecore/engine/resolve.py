@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
-from tradecore.engine.settle import Settler
+from tradecore.engine.settle import CLOCK_SLACK_MS, Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
 from tradecore.model.events import OrderAttempt, OrderCancel, RetryAttempt
+from tradecore.model.fill import VenueTrade
 from tradecore.model.order import (
     Attempt,
     AttemptState,
@@ -118,7 +119,7 @@ class Resolver:
 
     async def _absent_elsewhere(self, attempt: Attempt) -> bool:
         """Look in the lists, which the venue keeps apart from single orders: True if it is in none of them."""
-        since = (attempt.sent_ms or attempt.prepared_ms) - 1_000
+        since = (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS
         await self._pause(attempt.intent_id, self._desk.config.unknown_backoff_s[0])
         try:
             await self._desk.limiter.acquire(Priority.RECONCILE, weight=3)
@@ -133,9 +134,12 @@ class Resolver:
             if report.wire_id == attempt.wire_id:
                 await self._settler.apply(attempt.client_order_id, report)
                 return False
-        swept = await self.sweep(attempt.symbol, since)
+        waiting = await self.sweep(attempt.symbol, since)
+        others = {report.venue_order_id for report in listed}
+        if waiting is None or any(trade.venue_order_id not in others for trade in waiting):
+            return False  # a trade whose order is in no list may be this one's
         still = self._desk.books.attempts.get(attempt.client_order_id)
-        return swept and still is not None and still.booked_quantity == 0 and still.state is attempt.state
+        return still is not None and still.booked_quantity == 0 and still.state is attempt.state
 
     async def _missed(self, attempt: Attempt, now_ms: int) -> None:
         misses = attempt.misses + 1
@@ -227,13 +231,22 @@ class Resolver:
         """Fetch the trades of an order that has ended until they add up to what the venue executed."""
         if reads:
             await self._pause(attempt.intent_id, min(self._desk.config.poll_ms * 2 ** min(reads, 7), 30_000) / 1_000)
-        await self.sweep(attempt.symbol, (attempt.sent_ms or attempt.prepared_ms) - 1_000)
+        await self.sweep(attempt.symbol, (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS)
         if reads and reads % 10 == 0:
             missing = f"executed={attempt.executed_quantity}, booked={attempt.booked_quantity}"
             self._desk.alert("fills_missing", "critical", f"{attempt.symbol} {attempt.wire_id}: {missing}")
 
-    async def sweep(self, symbol: str, since_ms: int) -> bool:
-        """Read our trades of one symbol from its cursor on and book them; False where the venue did not answer."""
+    async def sweep(self, symbol: str, since_ms: int) -> Sequence[VenueTrade] | None:
+        """Read our trades of one symbol from its cursor on and book them.
+
+        Args:
+            since_ms: Where to begin if there is no cursor yet; an open order sent earlier moves it further back.
+        Returns:
+            Trades that an unproven order may yet explain; ``None`` where the venue did not answer.
+        """
+        for attempt in self._desk.books.live_attempts():
+            if attempt.symbol == symbol:
+                since_ms = min(since_ms, (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS)
         while True:
             cursor = self._desk.recall(f"cursor/{symbol}")
             try:
@@ -241,10 +254,10 @@ class Resolver:
                 page = await self._desk.venue.trades(symbol, cursor, since_ms)
             except (RetryableVenueError, VenueRefused) as error:
                 self._venue_error("trades", symbol, error)
-                return False
-            await self._settler.book(page.trades, (symbol, page.cursor))
-            if not page.more or page.cursor == cursor:
-                return True
+                return None
+            _, waiting = await self._settler.book(page.trades, (symbol, page.cursor))
+            if waiting or not page.more or page.cursor == cursor:
+                return waiting
 
     # Reads ----------------------------------------------------------------------------------------------------
 

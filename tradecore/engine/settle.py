@@ -60,6 +60,8 @@ _OUTCOME_OF = {
     VenueStatus.REJECTED: Outcome.REJECTED,
 }
 _DONE = frozenset({AttemptState.CLOSED, AttemptState.SETTLED})
+CLOCK_SLACK_MS = 1_000
+"""A fill may bear a moment so much before our send: two clocks."""
 
 
 class Booked(NamedTuple):
@@ -101,29 +103,45 @@ class Settler:
 
     async def book(
         self, trades: Sequence[VenueTrade], cursor: tuple[str, str] | None = None
-    ) -> tuple[Sequence[Booked], int]:
+    ) -> tuple[Sequence[Booked], Sequence[VenueTrade]]:
         """Book trades from a sweep, and where the sweep stands, in one transaction.
+
+        The cursor stays where it is as long as a trade may belong to an order whose venue id is not known yet: most
+        venues name no client id on a trade, and a trade that is passed over never comes again.
 
         Args:
             cursor: (symbol, where to go on), or ``None`` to leave the cursor alone.
         Returns:
-            What was booked now, and how many trades no attempt of ours explains.
+            What was booked now, and the trades that an unproven order of ours may yet explain.
         """
         booked: list[Booked] = []
-        foreign = 0
+        waiting: list[VenueTrade] = []
         async with self._desk.transaction() as work:
             for trade in trades:
                 attempt = self.find_attempt(trade.wire_id, trade.venue_order_id)
-                if attempt is None:
-                    foreign += 1
+                if attempt is not None:
+                    self._take_trade(work, trade, attempt.client_order_id, booked)
+                    self._settle_if_whole(work, attempt.client_order_id)
+                elif self._may_be_ours(trade):
+                    waiting.append(trade)
+                else:
                     self._foreign(work, trade)
-                    continue
-                self._take_trade(work, trade, attempt.client_order_id, booked)
-                self._settle_if_whole(work, attempt.client_order_id)
-            if cursor is not None and self._desk.recall(f"cursor/{cursor[0]}") != cursor[1]:
+            moves = cursor is not None and not waiting and self._desk.recall(f"cursor/{cursor[0]}") != cursor[1]
+            if cursor is not None and moves:
                 work.put(Memory(f"cursor/{cursor[0]}", cursor[1], self._desk.clock.now_ms()))
         self._tell(booked)
-        return booked, foreign
+        return booked, waiting
+
+    def _may_be_ours(self, trade: VenueTrade) -> bool:
+        """Tell whether a trade without a known order could be a fill of an attempt whose venue id is not known yet."""
+        return not trade.wire_id and any(
+            attempt.symbol == trade.symbol
+            and attempt.side is trade.side
+            and not attempt.venue_order_id
+            and attempt.state in ATTEMPT_UNPROVEN
+            and trade.traded_ms >= (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS
+            for attempt in self._desk.books.attempts.values()
+        )
 
     def find_attempt(self, wire_id: str, venue_order_id: str) -> Attempt | None:
         """Find the attempt that an order or a trade of the venue belongs to; ``None``: it is not ours."""
