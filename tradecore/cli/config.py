@@ -70,7 +70,12 @@ def _effective(profile: str, plugins: str | None, sets: Sequence[str]) -> tuple[
         Line(key, value, units.get(key, ""), str(resolved.origin_of(key)))
         for key, value in resolved.shown(settings).items()
     ]
-    return resolved.profile, lines
+    places = {above: place for place, above in enumerate(dict.fromkeys(_section_of(line.key) for line in lines))}
+    return resolved.profile, sorted(lines, key=lambda line: places[_section_of(line.key)])
+
+
+def _section_of(key: str) -> str:
+    return key.rpartition(".")[0]
 
 
 def _units(model: type[BaseModel], above: str) -> dict[str, str]:
@@ -93,7 +98,7 @@ def _show(lines: Sequence[Line], origin: bool) -> None:
     shown = table(*columns, wide=("value", "unit", "from"))
     section = ""
     for line in lines:
-        above, _, key = line.key.rpartition(".")
+        above, key = _section_of(line.key), line.key.rpartition(".")[2]
         if above != section:
             section = above
             shown.add_row(f"[{section}]", style="bold")

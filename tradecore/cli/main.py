@@ -77,7 +77,7 @@ def failed(error: Exception, *, debug: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO_ANSWER
     if isinstance(error, click.ClickException):
-        text = error.format_message().rstrip(".")
+        text = error.format_message().rstrip(".").replace(". (", " (")
         complain(text[:1].lower() + text[1:])
         return error.exit_code
     if isinstance(error, click.exceptions.Abort):
@@ -117,7 +117,7 @@ def main(context: click.Context, debug: bool) -> None:
         click.echo(context.get_help())
 
 
-@main.command()
+@click.command()
 def version() -> None:
     """Print the version."""
     click.echo(f"tradecore {__version__}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.console import Group
 from rich.text import Text
 
-from tradecore.cli.write import clock_time, figure, length, moment, money, percent, price, short, signed
+from tradecore.cli.write import age, clock_time, figure, length, moment, money, percent, price, short, signed
 from tradecore.model.portfolio import TradingState
 from tradecore.model.units import minus, price_of, ratio
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _TWO_COLUMNS = 150
 """Columns from which two columns of panes stand side by side."""
 _GAP = 3
+_PRICE = 10
+"""Cells of a price."""
 _STATE_STYLE = {
     TradingState.ACTIVE: "bold green",
     TradingState.REDUCING: "bold yellow",
@@ -55,7 +57,7 @@ def draw(picture: Picture, width: int, height: int) -> Group:
     room = height - len(head) - 1
     market, held, working, why = _market(picture), _positions(picture), _intents(picture), _reasons(picture)
     if width >= _TWO_COLUMNS:
-        left_width = 76
+        left_width = 80
         left = _stack([(market, room - 1)], left_width)
         shares = _shares(room - 5, (0.4, 0.2))
         right = _stack(list(zip((held, working, why), shares, strict=True)), width - left_width - _GAP)
@@ -88,25 +90,17 @@ def _head(picture: Picture, width: int) -> list[Text]:
         ],
         width,
     )  # fmt: skip
-    money_line = _fit(
-        [
-            (f"equity {money(at.equity)} {at.currency}", "bold"), (f"({gained})", _sign_style(gain)),
-            (f"free {money(picture.free)}", ""), (f"reserved {money(picture.reserved)}", ""),
-            (f"exposure {money(picture.exposure)}", ""), (f"realised {signed(at.realised_pnl)}", ""),
-        ],
-        width,
-    )  # fmt: skip
     filled = at.orders_filled + at.orders_partly_filled
-    counts = _fit(
-        [
-            (f"rows {at.rows:,}", ""), (f"signals {at.signals:,}", ""),
-            (f"orders {at.orders_sent:,} sent, {filled:,} filled", ""),
-            (f"positions {at.positions} open, {at.positions_closed:,} closed", ""),
-            (f"events dropped {at.dropped:,}", "bold red" if at.dropped else ""),
-        ],
-        width,
-    )  # fmt: skip
-    return [first, _progress(picture, width), money_line, counts]
+    figures = [
+        (f"equity {money(at.equity)} {at.currency}", "bold"), (f"({gained})", _sign_style(gain)),
+        (f"free {money(picture.free)}", ""), (f"reserved {money(picture.reserved)}", ""),
+        (f"exposure {money(picture.exposure)}", ""), (f"realised {signed(at.realised_pnl)}", ""),
+        (f"rows {at.rows:,}", ""), (f"signals {at.signals:,}", ""),
+        (f"orders {at.orders_sent:,} sent, {filled:,} filled", ""),
+        (f"positions {at.positions} open, {at.positions_closed:,} closed", ""),
+        (f"events dropped {at.dropped:,}", "bold red" if at.dropped else ""),
+    ]  # fmt: skip
+    return [first, _progress(picture, width), *_packed(figures, width)]
 
 
 def _progress(picture: Picture, width: int) -> Text:
@@ -124,12 +118,18 @@ def _progress(picture: Picture, width: int) -> Text:
 
 
 def _fit(parts: Sequence[Cell], width: int) -> Text:
-    """Set parts beside each other as far as they fit; the first always stays."""
-    line = Text(no_wrap=True, overflow="ellipsis")
+    """Set parts beside each other as far as they fit in one line."""
+    return _packed([part for part in parts if part[0]], width)[0]
+
+
+def _packed(parts: Sequence[Cell], width: int) -> list[Text]:
+    """Set parts beside each other, and on a new line where one does not fit."""
+    lines = [Text(no_wrap=True, overflow="ellipsis")]
     for text, style in parts:
-        if text and (not line or len(line) + 2 + len(text) <= width):
-            line.append("  " if line else "").append(text, style)
-    return line
+        if lines[-1] and len(lines[-1]) + 2 + len(text) > width:
+            lines.append(Text(no_wrap=True, overflow="ellipsis"))
+        lines[-1].append("  " if lines[-1] else "").append(text, style)
+    return lines
 
 
 # Panes ------------------------------------------------------------------------------------------------------------
@@ -137,10 +137,10 @@ def _fit(parts: Sequence[Cell], width: int) -> Text:
 
 def _positions(picture: Picture) -> Pane:
     columns = (
-        Column("", 11), Column("quantity", 11, right=True), Column("entry", 10, right=True),
-        Column("mark", 10, right=True), Column("PnL", 9, right=True), Column("", 8, right=True, rank=1),
-        Column("stop", 10, right=True), Column("take", 10, right=True, rank=2), Column("age", 7, right=True),
-        Column("leaving", 14, rank=3),
+        Column("", 11), Column("qty", 9, right=True), Column("entry", _PRICE, right=True),
+        Column("mark", _PRICE, right=True), Column("PnL", 8, right=True), Column("", 8, right=True, rank=1),
+        Column("stop", _PRICE, right=True), Column("take", _PRICE, right=True), Column("age", 5, right=True),
+        Column("leaving", 14, rank=2),
     )  # fmt: skip
     now_ms = picture.progress.at_ms
     return Pane("positions", columns, [_position(held, now_ms) for held in picture.held])
@@ -150,24 +150,24 @@ def _position(held: Held, now_ms: int) -> Sequence[Cell]:
     p = held.position
     style = _sign_style(held.pnl)
     return (
-        (p.symbol, "bold"), (short(p.quantity), ""), (price(p.average_price, held.tick), ""),
-        (price(held.mark, held.tick) if held.mark is not None else "-", ""), (signed(held.pnl), style),
+        (p.symbol, "bold"), (short(p.quantity), ""), (price(p.average_price, held.tick, _PRICE), ""),
+        (price(held.mark, held.tick, _PRICE) if held.mark is not None else "-", ""), (signed(held.pnl), style),
         (percent(held.part), style), _level(p.levels.stop, held.tick), _level(p.levels.take, held.tick),
-        (length(now_ms - p.opened_ms), ""), (str(p.close_reason or ""), "yellow"),
+        (age(now_ms - p.opened_ms), ""), (str(p.close_reason or ""), "yellow"),
     )  # fmt: skip
 
 
 def _level(value: Decimal | None, tick: Decimal) -> Cell:
-    return (price(value, tick), "") if value is not None else ("-", "dim")
+    return (price(value, tick, _PRICE), "") if value is not None else ("-", "dim")
 
 
 def _intents(picture: Picture) -> Pane:
     columns = (
-        Column("", 11), Column("side", 4), Column("quantity", 11, right=True), Column("cap", 10, right=True),
-        Column("state", 8), Column("age", 6, right=True), Column("newest order", 0),
+        Column("", 12), Column("side", 4), Column("quantity", 9, right=True), Column("cap", _PRICE, right=True),
+        Column("state", 8), Column("age", 5, right=True), Column("newest order", 0),
     )  # fmt: skip
     now_ms = picture.progress.at_ms
-    return Pane("open intents", columns, [_intent(working, now_ms) for working in picture.working])
+    return Pane("intents", columns, [_intent(working, now_ms) for working in picture.working])
 
 
 def _intent(working: Working, now_ms: int) -> Sequence[Cell]:
@@ -175,17 +175,17 @@ def _intent(working: Working, now_ms: int) -> Sequence[Cell]:
     newest = f"{working.attempts}: {working.newest}" if working.attempts else "none yet"
     return (
         (intent.symbol, "bold"), (str(intent.side), "green" if intent.side == "buy" else "red"),
-        (short(intent.quantity), ""), (price(intent.price_cap, working.tick), ""), (str(working.row.state), ""),
-        (length(now_ms - intent.created_ms), ""), (newest, ""),
+        (short(intent.quantity), ""), (price(intent.price_cap, working.tick, _PRICE), ""), (str(working.row.state), ""),
+        (age(now_ms - intent.created_ms), ""), (newest, ""),
     )  # fmt: skip
 
 
 def _reasons(picture: Picture) -> Pane:
-    columns = (Column("", 11), Column("age", 7, right=True), Column("why a signal was not traded", 0))
+    columns = (Column("", 11), Column("age", 5, right=True), Column("why a signal was not traded", 0))
     now_ms = picture.progress.at_ms
 
     def row(why: Why) -> Sequence[Cell]:
-        return ((why.symbol, "bold"), (length(now_ms - why.at_ms), ""), (why.text, ""))
+        return ((why.symbol, "bold"), (age(now_ms - why.at_ms), ""), (why.text, ""))
 
     return Pane("reasons", columns, [row(why) for why in picture.reasons])
 
@@ -235,16 +235,8 @@ def _pane(pane: Pane, width: int, most: int) -> list[Text]:
     title = f"{pane.title} {len(pane.rows)}" if pane.rows else pane.title
     if len(pane.rows) > most:
         title = f"{pane.title} {most}/{len(pane.rows)}"
-    header = Text(no_wrap=True)
-    for place, (i, size) in enumerate(zip(chosen, widths, strict=True)):
-        column = pane.columns[i]
-        words = title if place == 0 else column.title
-        # a title may be wider than its column: the name of the pane reaches into the gap of the next
-        header.append(words.rjust(size) if column.right else words.ljust(size)[: max(size, len(title))])
-        header.append("" if place == 0 and len(words) > size else " ")
-    header.truncate(width)
+    header = Text(_header(pane.columns, chosen, widths, title)[:width].ljust(width), no_wrap=True)
     header.stylize("bold reverse" if pane.rows else "reverse")
-    header.pad_right(max(0, width - len(header)))
     lines = [header]
     for cells in list(pane.rows)[:most]:
         line = Text(no_wrap=True)
@@ -257,6 +249,17 @@ def _pane(pane: Pane, width: int, most: int) -> list[Text]:
     if not pane.rows:
         lines.append(Text("none", "dim"))
     return lines + [Text()] * (most + 1 - len(lines))
+
+
+def _header(columns: tuple[Column, ...], chosen: Sequence[int], widths: Sequence[int], title: str) -> str:
+    """Write the titles of columns; the pane's own may reach over its column, as far as the next word."""
+    words = [
+        columns[i].title.rjust(size) if columns[i].right else columns[i].title.ljust(size)
+        for i, size in zip(chosen[1:], widths[1:], strict=True)
+    ]
+    rest = " " * (widths[0] + 1) + " ".join(words)
+    room = len(rest) - len(rest.lstrip()) - 1
+    return title[:room].ljust(room) + rest[room:]
 
 
 def _chosen(columns: Sequence[Column], width: int) -> list[int]:

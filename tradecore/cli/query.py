@@ -60,7 +60,9 @@ def trades(state: Path, symbol: str | None, since: str | None, limit: int, as_js
 @query.command()
 @_filters
 @click.option("--status", metavar="X", help="Rows in one state, such as UNKNOWN or SETTLED.")
-def orders(state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool, status: str | None) -> None:
+def orders(
+    *, state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool, status: str | None
+) -> None:
     """Print order requests, each with what became of it."""
     from tradecore.model.order import AttemptState
 
@@ -75,7 +77,9 @@ def orders(state: Path, symbol: str | None, since: str | None, limit: int, as_js
 @query.command()
 @_filters
 @click.option("--status", metavar="X", help="Rows in one state, such as WORKING or FILLED.")
-def intents(state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool, status: str | None) -> None:
+def intents(
+    *, state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool, status: str | None
+) -> None:
     """Print intents: each wish to buy or sell, and why it ended."""
     from tradecore.model.intent import IntentState
 

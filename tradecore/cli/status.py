@@ -145,6 +145,8 @@ def _lines(kept: Kept, runs: str | None, now: Now) -> list[tuple[str, str]]:
         t = now.trading
         until = f", until {moment(t.expires_ms)}" if t.expires_ms is not None else ""
         lines.append(("trading", f"{t.state} since {moment(t.since_ms)} by {t.actor}: {t.reason}{until}"))
+    else:
+        lines.append(("trading", "ACTIVE since the first start"))
     lines.append(("market time", f"{moment(now.newest_ms)} UTC"))
     if now.figures:
         lines.append(("money", _money(now.figures)))

@@ -130,7 +130,8 @@ class Watcher(Generic[G]):
         """Watch from now on."""
         self._engine = engine
         self._clock = clock
-        self._begun_ms = clock.now_ms()
+        for_ms = self._prepared.for_ms
+        self._begun_ms = stop_at_ms - for_ms if stop_at_ms is not None and for_ms is not None else clock.now_ms()
         self._begun_s = time.monotonic()
         self._end_ms = _earlier(stop_at_ms, self._data_end_ms())
         self._equity_start = engine.pictures.equity()

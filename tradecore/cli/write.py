@@ -39,6 +39,11 @@ def length(ms: int) -> str:
     return f"{ms // 1_000}s"
 
 
+def age(ms: int) -> str:
+    """Write a length of time in five cells or fewer, as ``13s``, ``29m``, ``1h05m``."""
+    return f"{ms // 1_000}s" if ms < 60_000 else f"{ms // 60_000}m" if ms < 3_600_000 else length(ms)
+
+
 def money(value: Decimal) -> str:
     """Write an amount of the account's currency to the cent, with thousands apart."""
     rounded = value.quantize(_CENT, ROUND_HALF_EVEN, ROUNDED)
@@ -56,11 +61,17 @@ def percent(value: Decimal) -> str:
     return f"{value * 100:+.2f} %"
 
 
-def price(value: Decimal, tick: Decimal | None = None) -> str:
-    """Write a price on its tick, or to six significant digits where the tick is not known."""
+def price(value: Decimal, tick: Decimal | None = None, cells: int = 99) -> str:
+    """Write a price on its tick, or to six significant digits where the tick is not known.
+
+    Args:
+        cells: Longest text; a longer one becomes an exponent form, because a price that is cut is a wrong one.
+    """
+    text = short(value)
     if tick is not None and tick > 0:
-        return f"{value.quantize(tick.normalize(ROUNDED) if tick < 1 else Decimal(1), ROUND_HALF_EVEN, ROUNDED):f}"
-    return short(value)
+        step = tick.normalize(ROUNDED) if tick < 1 else Decimal(1)
+        text = f"{value.quantize(step, ROUND_HALF_EVEN, ROUNDED):f}"
+    return text if len(text) <= cells else f"{value:.{max(0, cells - 6)}e}"
 
 
 def short(value: Decimal, digits: int = 6) -> str:
