@@ -148,15 +148,19 @@ class Bot:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
+    def lines(self, kind: str, word: str = "") -> int:
+        """Count its journal's lines of a kind, with a word in them."""
+        return lines_of(self._folder, kind, word)
+
     # What can be seen from outside --------------------------------------------------------------------------
 
     def until_locked(self, timeout_s: float = 20.0) -> None:
         """Wait until it holds its state folder: reading is over, opening begins."""
         self._until(lambda: holder(self._folder) == self.pid, timeout_s, "to hold its state folder")
 
-    def until_event(self, kind: str, count: int = 1, timeout_s: float = 30.0) -> None:
-        """Wait until its journal has so many lines of a kind."""
-        self._until(lambda: lines_of(self._folder, kind) >= count, timeout_s, f"to write {count} x {kind}")
+    def until_event(self, kind: str, count: int = 1, word: str = "", timeout_s: float = 30.0) -> None:
+        """Wait until its journal has so many lines of a kind with a word in them."""
+        self._until(lambda: self.lines(kind, word) >= count, timeout_s, f"to write {count} x {kind} {word}")
 
     def until_order(self, state: AttemptState, timeout_s: float = 30.0) -> None:
         """Wait until its store has an order in a state."""
@@ -196,7 +200,12 @@ def holder(folder: Path) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def lines_of(folder: Path, kind: str) -> int:
-    """Count journal lines of a kind, whole or torn, without reading them."""
-    mark = f'"kind":"{kind}"'.encode()
-    return sum(file.read_bytes().count(mark) for file in (folder / "journal").glob("*/*.jsonl"))
+def lines_of(folder: Path, kind: str, word: str = "") -> int:
+    """Count journal lines of a kind with a word in them, without waiting for whoever writes them."""
+    mark, wanted = f'"kind":"{kind}"'.encode(), word.encode()
+    return sum(
+        1
+        for file in (folder / "journal").glob("*/*.jsonl")
+        for line in file.read_bytes().splitlines()
+        if mark in line and wanted in line
+    )
