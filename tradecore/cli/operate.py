@@ -30,7 +30,11 @@ def _steering(*, reason_needed: bool) -> Callable[[F], F]:
                 help="How long to wait for the run's answer.",
             ),
             state_option,
-            click.option("--reason", required=reason_needed, default="", metavar="TEXT", help="Why; is written down."),
+            # no default at all where it is needed: click takes even None for an answer
+            click.option(
+                "--reason", metavar="TEXT", help="Why; is written down.",
+                **({"required": True} if reason_needed else {"default": ""}),
+            ),
         )  # fmt: skip
         for option in options:
             function = option(function)
