@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from tradecore.engine.books import Books
 from tradecore.engine.config import EngineConfig
 from tradecore.engine.recent import RecentFills
+from tradecore.errors import DuplicateRecord, StoreError
 from tradecore.hooks.calls import Calls
 from tradecore.model.events import NO_IDS, AlertFired, Ids, Stamped, UncaughtException
 from tradecore.model.fill import Fill
@@ -97,6 +98,7 @@ class Desk:
         """Moments of sends of the last minute."""
         self.recent = RecentFills()
         self._books_lock = asyncio.Lock()
+        self._store_down = False
         self._chance = outside.chance
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -144,8 +146,23 @@ class Desk:
             raise
 
     async def _write(self, work: Transaction) -> None:
-        await self.store.commit(work.rows, work.events)
+        try:
+            await self.store.commit(work.rows, work.events)
+        except DuplicateRecord:
+            raise
+        except StoreError as error:
+            self._store_fails(str(error))
+            raise
+        self._store_fails("")
         self.books.apply(work.rows)
+
+    def _store_fails(self, why: str) -> None:
+        """Alarm once when the store takes no rows any more, and once when it does again."""
+        if why and not self._store_down:
+            self.alert("store_unavailable", "critical", f"nothing is sent until it is written down: {why}")
+        elif self._store_down and not why:
+            self.alert("store_available", "info", "the store takes rows again")
+        self._store_down = bool(why)
 
     async def remember(self, key: str, text: str) -> None:
         """Keep one small fact durably; an empty text forgets it."""

@@ -50,6 +50,7 @@ class Coordinator:
         self._run = run
         self._hurry = asyncio.Event()
         self._failed: list[str] = []
+        self._begun_s = 0.0
 
     def own_signals(self) -> None:
         """Take SIGINT and SIGTERM: the first asks for a clean end, the second for a fast one."""
@@ -73,6 +74,7 @@ class Coordinator:
         """End the run in phases; the stores are closed by whoever opened them, after this."""
         engine, desk = self._engine, self._engine.desk
         config = desk.config
+        self._begun_s = desk.clock.monotonic_s()
         if not engine.stop_reason:
             engine.request_stop("ended")
         engine.jobs.stop()
@@ -89,10 +91,13 @@ class Coordinator:
     async def _phase(
         self, name: str, work: Callable[[], Awaitable[None]], seconds: float, *, required: bool = True
     ) -> None:
-        """Run one phase within its time, seconds of the wall; a hurry cuts it to a moment."""
+        """Run one phase within its time, seconds of the wall; a hurry or the end of all time cuts it to a moment."""
         desk = self._engine.desk
         scale = desk.config.time_scale
         moment = 0.2 * scale
+        if not desk.clock.virtual:
+            passed_s = (desk.clock.monotonic_s() - self._begun_s) / scale
+            seconds = min(seconds, max(0.2, desk.config.total_ms / 1_000 - passed_s))
         hurry = asyncio.ensure_future(self._hurry.wait())
         task = asyncio.ensure_future(work())
         try:
