@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from tradecore.clocks.loop import run as run_on
 from tradecore.engine.engine import Engine
 from tradecore.errors import StoreError
 from tradecore.hooks.guest import Guest
-from tradecore.hooks.loader import available, load
+from tradecore.hooks.loader import PluginInfo, available, load
 from tradecore.journal.read import decode, read_journal
 from tradecore.market.frame import window_rows
 from tradecore.market.source import RowSource
@@ -161,12 +162,9 @@ def prepared_of(scene: Scene) -> Prepared:
         SettingsError: If a setting is unknown or wrong.
         PluginLoadError: If a guest may not enter.
     """
-    installed = available()
+    installed = _available()
     names = [guest if isinstance(guest, str) else guest.name for guest in scene.guests]
-    resolved = resolve(
-        profile_folder() / "base.toml", {}, [*_QUICK, *scene.sets], ",".join(names),
-        installed={*installed, *names}, flags={"--seed": f"run.seed={scene.seed}"},
-    )  # fmt: skip
+    resolved = _resolved(tuple(scene.sets), tuple(names), frozenset(installed), scene.seed)
     guests = tuple(
         load((guest,), resolved.sections, installed=installed)[0]._replace(order=order)
         if isinstance(guest, str)
@@ -179,6 +177,20 @@ def prepared_of(scene: Scene) -> Prepared:
     return Prepared(
         options, resolved, guests, scene.source, _instruments(scene, resolved), warmup, "scripted", scene.for_ms
     )
+
+
+@lru_cache(maxsize=1)
+def _available() -> Mapping[str, PluginInfo]:
+    return available()
+
+
+@lru_cache(maxsize=32)
+def _resolved(sets: tuple[str, ...], names: tuple[str, ...], installed: frozenset[str], seed: int) -> Resolved:
+    """Read the settings once for scenes that are played again and again."""
+    return resolve(
+        profile_folder() / "base.toml", {}, [*_QUICK, *sets], ",".join(names), installed={*installed, *names},
+        flags={"--seed": f"run.seed={seed}"},
+    )  # fmt: skip
 
 
 def _instruments(scene: Scene, resolved: Resolved) -> Mapping[str, Instrument]:
