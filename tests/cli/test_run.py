@@ -94,20 +94,24 @@ def test_a_temporary_run_says_how_to_keep_the_next(cli, candle_folder, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def wait_for_store(folder, process):
+def wait_until_it_runs(cli, folder, process):
+    """Wait until the store names the run: before that there is nobody who could answer."""
     until = time.monotonic() + 20
-    while not (folder / "tradecore.db").exists() or not (folder / "instance.lock").read_text():
+    while True:
+        seen = cli("status", "--state", folder, "--json")
+        if seen.exit_code == 0 and (found := json.loads(seen.stdout))["run"] is not None and found["running"]:
+            return
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
+        assert time.monotonic() < until, seen.output
         time.sleep(0.05)
 
 
 @pytest.fixture
-def running(program, tmp_path):
+def running(cli, program, tmp_path):
     """A run that goes on, and its state folder."""
     folder = tmp_path / "live"
     process = program("run", "--state", folder, "--speed", "60", "--timeframe", "1s", "--set", "run.for=10h")
-    wait_for_store(folder, process)
+    wait_until_it_runs(cli, folder, process)
     return process, folder
 
 
@@ -116,6 +120,7 @@ def test_r54_an_operator_steers_a_run(running, cli):
 
     def ask(*words):
         asked = cli(*words, "--state", folder, "--json")
+        assert asked.stdout, (words, asked.exit_code, asked.stderr, asked.exception)
         return asked.exit_code, json.loads(asked.stdout), asked.stderr
 
     code, answer, err = ask("halt", "--reason", "lunch", "--wait", "20")
