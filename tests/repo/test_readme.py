@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
+from tradecore.cli.main import main
+
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
@@ -45,7 +47,6 @@ def documented(readme: str) -> dict[str, str]:
 
 
 def test_readme_lists_every_command_and_no_other(readme):
-    main = pytest.importorskip("tradecore.cli.main", reason="expected tradecore/cli/main.py").main
     context = click.Context(main)
     listed = documented(readme)
     assert set(main.list_commands(context)) == set(listed)
