@@ -76,7 +76,7 @@ class Campaign:
     def _one_life(self, number: int) -> None:
         moment = self._random.choices(list(MOMENTS), [share for share, _, _ in MOMENTS.values()])[0]
         _, least, most = MOMENTS[moment]
-        delay = self._random.uniform(least, most)
+        delay = self._random.uniform(least, max(least, min(most, self._asked.longest)))
         with Bot(self._folder, self._options, self._sets) as bot:
             if moment != "loading":
                 bot.until_locked()
@@ -140,6 +140,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", default="", help="folder of candle files instead of a generated market")
     parser.add_argument("--timeframe", default="1m", help="of the candle files")
     parser.add_argument("--tail", type=float, default=3.0, help="wall seconds that the last life may trade")
+    parser.add_argument("--longest", type=float, default=4.0, help="wall seconds of the longest life after its lock")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="KEY=VALUE", help="further settings")
     parser.add_argument("--state", type=Path, help="keep the state in this folder")
     return parser.parse_args(arguments)

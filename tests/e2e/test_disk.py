@@ -60,7 +60,7 @@ def end_while_full(bot):
 
 
 @root
-def test_r12_nothing_is_sent_while_the_store_takes_no_rows(tmp_path, start, clean, sound, disk):
+def test_r12_nothing_is_sent_while_the_store_takes_no_rows(tmp_path, start, play, clean, sound, disk):
     folder, store = tmp_path / "s", f"sqlite:///{disk.place}/tradecore.db"
     bot = start(folder, "--speed", "100", "--for", "100h", sets=(f"store.url={store}", *HASTE))
     bot.until_event("order_fill", 2)
@@ -81,13 +81,13 @@ def test_r12_nothing_is_sent_while_the_store_takes_no_rows(tmp_path, start, clea
     end_while_full(bot)
     disk.empty()
     assert sound(folder, ended=False, store=store) == []
-    summary = clean(start(folder, "--speed", "max", "--for", "1m", sets=(f"store.url={store}",)).wait())
+    summary = clean(play(folder, sets=(f"store.url={store}",)))
     assert (summary["pending"], summary["unexplained_drift"]) == ([], "0")
     assert sound(folder, ended=True, store=store) == []
 
 
 @root
-def test_r22_a_whole_state_folder_on_a_full_disk_goes_on_later(start, clean, sound, disk):
+def test_r22_a_whole_state_folder_on_a_full_disk_goes_on_later(start, play, clean, sound, disk):
     """The venue's own file is on it too, and the journal: nothing can even be told."""
     folder = disk.place / "s"
     bot = start(folder, "--speed", "100", "--for", "100h", sets=HASTE)
@@ -98,6 +98,6 @@ def test_r22_a_whole_state_folder_on_a_full_disk_goes_on_later(start, clean, sou
     end_while_full(bot)
     disk.empty()
     assert sound(folder, ended=False) == []
-    summary = clean(start(folder, "--speed", "max", "--for", "1m").wait())
+    summary = clean(play(folder))
     assert (summary["pending"], summary["unexplained_drift"]) == ([], "0")
     assert sound(folder, ended=True) == []

@@ -19,7 +19,7 @@ RESTING = (
 SILENT = ("twin.faults=lost_request", "twin.read_lag_ms=600000")
 
 
-def test_r24_ctrl_c_in_the_middle_ends_cleanly_with_nothing_pending(tmp_path, start, clean, sound):
+def test_r24_ctrl_c_in_the_middle_ends_cleanly_with_nothing_pending(tmp_path, start, play, clean, sound):
     bot = start(tmp_path / "s", "--speed", "150", "--for", "100h")
     bot.until_event("order_fill", 4)
     bot.send(signal.SIGINT)
@@ -31,7 +31,7 @@ def test_r24_ctrl_c_in_the_middle_ends_cleanly_with_nothing_pending(tmp_path, st
     assert sound(tmp_path / "s", ended=True) == []
 
 
-def test_r24_sigterm_on_virtual_time_ends_cleanly(tmp_path, start, clean, sound):
+def test_r24_sigterm_on_virtual_time_ends_cleanly(tmp_path, start, play, clean, sound):
     bot = start(tmp_path / "s", "--speed", "max", "--for", "1000h")
     bot.until_event("order_fill", 10)
     bot.send(signal.SIGTERM)
@@ -42,7 +42,7 @@ def test_r24_sigterm_on_virtual_time_ends_cleanly(tmp_path, start, clean, sound)
     assert sound(tmp_path / "s", ended=True) == []
 
 
-def test_r24_orders_that_are_kept_are_listed_and_taken_up_again(tmp_path, start, clean, sound):
+def test_r24_orders_that_are_kept_are_listed_and_taken_up_again(tmp_path, start, play, clean, sound):
     bot = start(tmp_path / "s", "--speed", "60", "--for", "100h", sets=(*RESTING, "shutdown.policy=keep"))
     bot.until_order(AttemptState.OPEN)
     bot.send(signal.SIGTERM)
@@ -54,13 +54,13 @@ def test_r24_orders_that_are_kept_are_listed_and_taken_up_again(tmp_path, start,
     assert all(line in ended.err for line in kept), "a person must see them too"
     assert sound(tmp_path / "s", ended=False) == []
 
-    summary = clean(start(tmp_path / "s", "--speed", "max", "--for", "1m").wait())
+    summary = clean(play(tmp_path / "s"))
     assert (summary["pending"], summary["reserved"]) == ([], "0")
     assert lines_of(tmp_path / "s", "order_cancel") == len(kept)
     assert sound(tmp_path / "s", ended=True) == []
 
 
-def test_r13_r24_what_is_unknown_is_listed_and_a_second_signal_is_faster(tmp_path, start, clean, sound):
+def test_r13_r24_what_is_unknown_is_listed_and_a_second_signal_is_faster(tmp_path, start, play, clean, sound):
     folder = tmp_path / "s"
     bot = start(folder, "--speed", "60", "--for", "100h", sets=(*SILENT, "shutdown.total_s=1", "shutdown.phase_s=0.3"))
     bot.until_order(AttemptState.UNKNOWN)
@@ -82,7 +82,7 @@ def test_r13_r24_what_is_unknown_is_listed_and_a_second_signal_is_faster(tmp_pat
     assert set(unknown) <= set(summary["pending"])
     assert sound(folder, ended=False) == []
 
-    summary = clean(start(folder, "--speed", "max", "--for", "1m").wait())
+    summary = clean(play(folder))
     assert summary["pending"] == []
     assert sound(folder, ended=True) == []
     lost = [line.split()[1] for line in unknown]

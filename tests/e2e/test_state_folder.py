@@ -24,70 +24,66 @@ def state(kept, tmp_path):
     return shutil.copytree(kept, tmp_path / "s")
 
 
-def again(start, state, *options):
-    return start(state, "--speed", "max", "--for", "1m", *options).wait()
-
-
-def test_r26_a_database_of_another_schema_is_refused(state, start, refused):
+def test_r26_a_database_of_another_schema_is_refused(state, play, refused):
     with sqlite3.connect(state / "tradecore.db") as database:
         database.execute("UPDATE alembic_version SET version_num = 'v9999'")
-    refused(again(start, state), "v9999")
+    refused(play(state), "v9999")
 
 
-def test_a_database_that_is_none_is_refused(state, start, refused):
+def test_a_database_that_is_none_is_refused(state, play, refused):
     (state / "tradecore.db").write_bytes(b"this was somebody's letter\n" * 400)
-    refused(again(start, state), "tradecore.db")
+    refused(play(state), "tradecore.db")
 
 
-def test_a_torn_venue_file_is_refused_and_not_made_anew(state, start, refused):
+def test_a_torn_venue_file_is_refused_and_not_made_anew(state, play, refused):
     """Without the venue's own record nothing that was sent could be proven: going on would invent an account."""
     whole = (state / "twin.db").read_bytes()
     (state / "twin.db").write_bytes(whole[: len(whole) // 2])
-    refused(again(start, state), "twin.db")
+    refused(play(state), "twin.db")
     assert (state / "twin.db").read_bytes() == whole[: len(whole) // 2]
 
 
-def test_a_missing_venue_file_is_refused_where_the_store_knows_of_a_venue(state, start, refused):
+def test_a_missing_venue_file_is_refused_where_the_store_knows_of_a_venue(state, play, refused):
     """An empty twin would answer every question with "no such order", and every balance with the opening one."""
     (state / "twin.db").unlink()
-    refused(again(start, state), "twin.db")
+    refused(play(state), "twin.db")
     assert not (state / "twin.db").exists()
 
 
-def test_another_market_on_the_same_state_is_refused(state, start, refused):
-    refused(again(start, state, "--seed", "2"), "another")
+def test_another_market_on_the_same_state_is_refused(state, play, refused):
+    refused(play(state, "--seed", "2"), "another")
 
 
-def test_r25_booked_events_of_a_lost_journal_are_written_again(state, start, clean, sound):
+def test_r25_booked_events_of_a_lost_journal_are_written_again(state, play, clean, sound):
     """The journal follows the store by sequence number, so a lost folder costs the diagnostics alone."""
     shutil.rmtree(state / "journal")
-    clean(again(start, state))
+    clean(play(state))
     assert sound(state, ended=True) == []
 
 
-def test_r25_a_lost_file_of_one_family_is_named_and_trading_goes_on(state, start, clean):
+def test_r25_a_lost_file_of_one_family_is_named_and_trading_goes_on(state, play, clean):
     """What stood in a single lost file is still in the store; the other families are not written twice for it."""
     lost = next((state / "journal" / "audit").iterdir())
     lost.unlink()
-    clean(again(start, state))
+    clean(play(state))
     starts = [decode(line).event for line in read_journal(state / "journal", kinds=["session_started"])]
     assert [type(event) for event in starts][-1] is SessionStarted
 
 
-def test_a_torn_last_line_is_cut_off_and_written_again(state, start, clean, sound):
+def test_a_torn_last_line_is_cut_off_and_written_again(state, play, clean, sound):
     files = [next((state / "journal" / family).iterdir()) for family in ("order", "audit")]
     newest = max(files, key=lambda file: json.loads(file.read_bytes().splitlines()[-1])["seq"])
     newest.write_bytes(newest.read_bytes()[:-20])
-    clean(again(start, state))
+    clean(play(state))
     assert sound(state, ended=True) == []
 
 
-def test_a_damaged_packed_journal_file_is_refused(state, start, refused):
+def test_a_damaged_packed_journal_file_is_refused(state, play, refused):
     file = max((state / "journal" / "order").iterdir())
     packed = gzip.compress(file.read_bytes())
     file.with_name(file.name + ".gz").write_bytes(packed[: len(packed) // 2])
     file.unlink()
-    refused(again(start, state), "journal")
+    refused(play(state), "journal")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to start as somebody else")
