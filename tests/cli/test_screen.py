@@ -29,7 +29,8 @@ def picture(symbols):
     held = [
         Held(
             Position(
-                name, name, "signals_drop", "", Decimal("1234567.8"), Decimal("0.0000011448"), 0, 1, Decimal(1), Decimal(1)
+                name, name, "signals_drop", "", Decimal("1234567.8"), Decimal("0.0000011448"), 0, 1,
+                Decimal(1), Decimal(1),
             ),
             Decimal("0.0000011450"), Decimal("1.5"), Decimal("0.01"), TICK,
         )
