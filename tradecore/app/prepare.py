@@ -177,8 +177,12 @@ def state_folder(prepared: Prepared) -> Path | None:
         return None
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")  # a folder's name for people; nothing is decided by it
     folder = STATE_ROOT / f"{prepared.resolved.profile}-{stamp}"
+    number = 1
+    while folder.exists():  # another run of the same second
+        number += 1
+        folder = STATE_ROOT / f"{prepared.resolved.profile}-{stamp}-{number}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
         link = STATE_ROOT / LATEST
         link.unlink(missing_ok=True)
         link.symlink_to(folder.name)

@@ -148,10 +148,11 @@ class Engine:
         if first is None:
             self.request_stop("end of data")
             return
-        # Rows drive scan and position update; the other intervals are at least one row long over rows. On virtual time
-        # nobody watches and nothing gets lost between two looks, so housekeeping is done once in so many rows.
+        # Rows drive scan and position update. Housekeeping is for people and for what the wall does to us, so its
+        # intervals are wall time; on virtual time nobody watches, and it is done once in so many rows.
         self.jobs.add("scan", self.rows_due, row_s, first_ms=first)
-        least_s = row_s * (_VIRTUAL_ROWS if self.desk.clock.virtual else 1)
+        virtual = self.desk.clock.virtual
+        least_s = row_s * _VIRTUAL_ROWS if virtual else 0.0
         for name, work in (
             ("commands", self._commands),
             ("persist", self._persist),
@@ -163,8 +164,8 @@ class Engine:
             ("retention", self._retention),
         ):
             if name in config.intervals_s:
-                least = row_s if name == "commands" else least_s
-                self.jobs.add(name, work, max(least, config.intervals_s[name]))
+                least = row_s if name == "commands" and virtual else least_s
+                self.jobs.add(name, work, max(least, config.intervals_s[name] * config.time_scale))
         self.guest_jobs.plan(config.intervals_s, row_s)
 
     async def rows_due(self) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tradecore.engine.engine import Engine
 from tradecore.engine.ledger import FEES
 from tradecore.engine.lifecycle import Left
-from tradecore.model.units import ZERO, canonical, exact_sum, minus, plus, times
+from tradecore.model.units import ROUNDED, ZERO, canonical, exact_sum, minus, plus, times
 
 _SHOWN = Decimal("1e-8")
 """Profit has average prices in it and so no exact end; the ledger beneath it is exact."""
@@ -91,7 +91,7 @@ def summary(engine: Engine, left: Left, start: Before, known: Known) -> dict[str
         "reserved": canonical(exact_sum(r.held for r in books.reservations.values())),
         "positions_open": len(books.positions),
         "positions_closed": tally.positions_closed,
-        "realised_pnl": canonical(tally.realised_pnl.quantize(_SHOWN)),
+        "realised_pnl": canonical(tally.realised_pnl.quantize(_SHOWN, context=ROUNDED)),
         "fees": canonical(minus(fees_paid(engine), start.fees)),
         "currency": desk.config.currency,
         "equity_start": canonical(start.equity),
