@@ -9,6 +9,7 @@ import click
 import pytest
 
 from tradecore.cli.main import main
+from tradecore.settings.aliases import plugin_of
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -86,8 +87,8 @@ def test_readme_tables_every_plugin(readme, plugins):
 
 def test_readme_profile_is_one_that_loads(readme, plugins):
     profile = tomllib.loads(next(text for text in blocks(readme, "toml") if "[run]" in text))
-    assert sorted(profile["run"]["plugins"]) == plugins
-    assert set(profile["plugins"]) <= set(plugins)
+    assert sorted({plugin_of(name, profile["plugins"]) for name in profile["run"]["plugins"]}) == plugins
+    assert set(profile["plugins"]) <= set(profile["run"]["plugins"])
 
 
 def test_links_between_pages_lead_somewhere(root, tracked):

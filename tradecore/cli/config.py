@@ -1,9 +1,8 @@
-"""``tradecore config``: every setting in force, its unit, and who set it."""
+"""``tradecore config``: every setting in force, its unit, and who set it; two profiles compared; one checked."""
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,22 +11,13 @@ from tradecore.cli.options import json_option, plugins_option, profile_option, s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pydantic import BaseModel
-
-
-class Line(NamedTuple):
-    """One setting."""
-
-    key: str
-    value: str
-    unit: str
-    origin: str
+    from tradecore.cli.config_values import Line
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def config(context: click.Context) -> None:
-    """See the settings."""
+    """See, compare and check the settings."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -40,9 +30,11 @@ def config(context: click.Context) -> None:
 @json_option
 def show(profile: str, plugins: str | None, sets: Sequence[str], origin: bool, as_json: bool) -> None:
     """Print every setting that a run with the same options would use; secrets are masked."""
+    from tradecore.cli.config_values import effective
     from tradecore.cli.paper import print_json
 
-    name, lines = _effective(profile, plugins, sets)
+    found = effective(profile, plugins, sets)
+    name, lines = found.profile, found.lines
     if as_json:
         settings = {line.key: {"value": line.value, "unit": line.unit, "origin": line.origin} for line in lines}
         print_json({"profile": name, "settings": settings})
@@ -50,55 +42,66 @@ def show(profile: str, plugins: str | None, sets: Sequence[str], origin: bool, a
     _show(lines, origin)
 
 
-def _effective(profile: str, plugins: str | None, sets: Sequence[str]) -> tuple[str, Sequence[Line]]:
-    from tradecore.hooks.loader import available, load
-    from tradecore.settings import Settings, resolve
+@config.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@json_option
+def diff(one: str, other: str, as_json: bool) -> None:
+    """Print the settings in which the profiles A and B differ: shipped names or paths of .toml files.
 
-    installed = available()
-    resolved = resolve(profile, os.environ, sets, plugins, installed=installed)
-    guests = load(
-        resolved.settings.run.plugins,
-        resolved.sections,
-        installed=installed,
-        origin=lambda key: str(resolved.origin_of(key)),
-    )
-    settings = {guest.name: guest.settings for guest in guests}
-    units = _units(Settings, "")
-    for name, section in settings.items():
-        units |= _units(type(section), f"plugins.{name}.")
-    lines = [
-        Line(key, value, units.get(key, ""), str(resolved.origin_of(key)))
-        for key, value in resolved.shown(settings).items()
-    ]
-    places = {above: place for place, above in enumerate(dict.fromkeys(_section_of(line.key) for line in lines))}
-    return resolved.profile, sorted(lines, key=lambda line: places[_section_of(line.key)])
+    Files alone are compared, with all that they extend: variables and options of this shell are left out.
+    """
+    from tradecore.cli.config_values import differences, effective
+    from tradecore.cli.paper import console, print_json, table
+
+    left, right = effective(one, env={}), effective(other, env={})
+    found = differences(left.lines, right.lines)
+    if as_json:
+        settings = {line.key: {"a": line.left, "b": line.right, "unit": line.unit} for line in found}
+        print_json({"a": left.profile, "b": right.profile, "settings": settings})
+        return
+    if not found:
+        click.echo(f"{one} and {other} set the same")
+        return
+    first, second = (one, other) if one != other else (f"{one} (A)", f"{other} (B)")
+    shown = table("key", first, second, "unit", wide=(first, second, "unit"))
+    for line in found:
+        shown.add_row(line.key, line.left or "-", line.right or "-", line.unit)
+    console().print(shown)
 
 
-def _section_of(key: str) -> str:
-    return key.rpartition(".")[0]
+@config.command()
+@profile_option
+@plugins_option
+@sets_option
+@json_option
+def check(profile: str, plugins: str | None, sets: Sequence[str], as_json: bool) -> None:
+    """Validate a profile with its plugins as `run` would, and run nothing: exit code 0, or 2 and one line."""
+    from tradecore.cli.config_values import effective
+    from tradecore.cli.paper import print_json
+    from tradecore.hooks.loader import require_trading_set
 
-
-def _units(model: type[BaseModel], above: str) -> dict[str, str]:
-    from tradecore.settings.wording import fields_of, model_of, unit_of
-
-    units: dict[str, str] = {}
-    for name, info in fields_of(model).items():
-        inside = model_of(info)
-        if inside is None:
-            units[above + name] = unit_of(info)
-        else:
-            units |= _units(inside, f"{above}{name}.")
-    return units
+    found = effective(profile, plugins, sets)
+    require_trading_set(found.guests)
+    names = [guest.name for guest in found.guests]
+    if as_json:
+        print_json(
+            {"profile": found.profile, "plugins": names, "files": list(found.files), "settings": len(found.lines)}
+        )
+        return
+    click.echo(f"{found.profile}: {len(found.lines)} settings are right, from {' < '.join(found.files)}")
+    click.echo(f"guests: {', '.join(names)}")
 
 
 def _show(lines: Sequence[Line], origin: bool) -> None:
+    from tradecore.cli.config_values import section_of
     from tradecore.cli.paper import console, table
 
     columns = ("key", "value", "unit", "from") if origin else ("key", "value", "unit")
     shown = table(*columns, wide=("value", "unit", "from"))
     section = ""
     for line in lines:
-        above, key = _section_of(line.key), line.key.rpartition(".")[2]
+        above, key = section_of(line.key), line.key.rpartition(".")[2]
         if above != section:
             section = above
             shown.add_row(f"[{section}]", style="bold")

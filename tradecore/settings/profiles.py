@@ -65,6 +65,11 @@ def shipped_profiles() -> list[str]:
     return sorted(file.stem for file in profile_folder().glob("*.toml") if file.stem != BASE)
 
 
+def is_path(name: str | Path) -> bool:
+    """Tell whether a profile is named by its path, not by the name of a shipped one."""
+    return isinstance(name, Path) or name.endswith(".toml") or "/" in name
+
+
 def find_profile(name: str | Path) -> Path:
     """Find a profile: a path that ends in ``.toml``, or the name of a shipped one.
 
@@ -72,7 +77,7 @@ def find_profile(name: str | Path) -> Path:
         SettingsError: If there is no such file; the nearest shipped name is offered.
     """
     text = str(name)
-    if isinstance(name, Path) or text.endswith(".toml") or "/" in text:
+    if is_path(name):
         path = Path(text)
         if not path.is_file():
             raise SettingsError(f"profile: expected a settings file, found none at {text!r}")
