@@ -20,6 +20,9 @@ from tradecore.store.queries import open_reader
 _MAIN = "from tradecore.cli.main import main; main()"
 _LOCK = "instance.lock"
 
+#: Names a folder for compiled modules: a start that compiles all it imports takes three times as long.
+CACHE = "PYTHONPYCACHEPREFIX"
+
 #: Much happens: a low threshold, small orders, many positions, short lives; old prices are taken, since at a speed of
 #: hundreds a moment of the wall is long in market time.
 BUSY = (
@@ -93,7 +96,8 @@ class Bot:
     ) -> None:
         kept = ["--state", str(state)] if state is not None else []
         given = [part for text in sets for part in ("--set", text)]
-        own = {key: value for key, value in os.environ.items() if not key.startswith("TRADECORE_")}
+        unwanted = ("TRADECORE_", "PYTHONDONTWRITEBYTECODE")
+        own = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
         self.state = state
         self._since = time.monotonic()
         self._process = subprocess.Popen(

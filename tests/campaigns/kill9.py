@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import signal
 import sys
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bot import BUSY, Bot, Ended
+from bot import BUSY, CACHE, Bot, Ended
 from checks import Market, State, after_end, after_kill, figures, state_of, under_way
 
 from tradecore.app import Options, prepare
@@ -150,6 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign."""
     asked = _asked(arguments)
     with tempfile.TemporaryDirectory(prefix="kill9-") as made:
+        os.environ.setdefault(CACHE, str(Path(made) / "compiled"))
         report = Campaign(asked, asked.state or Path(made) / "state").run()
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
     return 1 if report["findings"] else 0

@@ -17,7 +17,7 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS / "campaigns"))  # the campaigns are commands; what they share is used here as well
 
-from bot import BUSY, Bot, Ended  # noqa: E402 - after the path
+from bot import BUSY, CACHE, Bot, Ended  # noqa: E402 - after the path
 from checks import Market, after_end, after_kill, state_of  # noqa: E402
 
 from tradecore.app import Options, prepare  # noqa: E402
@@ -39,6 +39,14 @@ postgres = _store_tests.postgres
 postgres_url = _store_tests.postgres_url
 
 Start = Callable[..., Bot]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the bots share their compiled modules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE, str(tmp_path_factory.mktemp("compiled")))
+        yield
 
 
 @pytest.fixture
