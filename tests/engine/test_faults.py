@@ -210,33 +210,73 @@ def test_stuck_at_the_end_is_listed_with_exit_code_3(run, scene):
     assert again.records.intents[0].state is IntentState.FILLED
 
 
-@pytest.mark.parametrize("manners", ["plain", "binance", "mexc"])
+@pytest.mark.parametrize("manners", ["binance", "mexc"])
 def test_trade_of_an_unknown_order_is_not_passed_over(run, scene, manners):
-    """While an add is unknown, an exit's sweep sees its trade, which names no order that we know by then."""
+    """While a rung is unknown, the exit's sweep sees its trade, which names no order that we know by then."""
+    waited = []
 
     def begin(engine):
-        faults = twin_of(engine).faults
+        faults, book = twin_of(engine).faults, engine.settler.book
 
-        def arm():
+        async def spied(trades, cursor=None):
+            booked, waiting = await book(trades, cursor)
+            waited.extend(waiting)
+            return booked, waiting
+
+        engine.settler.book = spied
+        faults.always("ack_without_status")  # so that fills come by sweeps alone
+
+        def second():
             faults.once("lost_ack")
-            at(engine, engine.desk.clock.now_ms() + 100, lambda: faults.once("lost_ack"))
+            faults.always("not_found_for", 5_000)
 
-        def placed(close_ms):
-            if close_ms == row_close_ms(2):
-                arm()
+        at(engine, row_close_ms(1) + 90, second)
+        at(engine, row_close_ms(1) + 5_500, lambda: faults.clear("not_found_for"))
 
-        engine.row_listeners.append(placed)
-
-    rows = [*closing_at(100, 100, 100), (98.5, 98.5, 90.0, 90.0, 1_000.0), *closing_at(*(90,) * 4)]
+    rows = [*closing_at(100, 100), (100.0, 100.0, 80.0, 80.0, 1_000.0), *closing_at(*(80,) * 3)]
     story = scene(
-        source=ScriptedSource({A: rows}), guests=[leader(stop=0.95, add=0.99, add_quote=100.0)],
-        sets=(f"twin.manners={manners}", "engine.unknown_backoff_s=[40,40]", "engine.max_spread_bps=500"),
+        source=ScriptedSource({A: rows}), guests=[leader(stop=0.995)], size=sizer("6"),
+        route=router((IOC, "8", 2_000), (IOC, "49", 2_000)),
+        sets=(f"twin.manners={manners}", "market.between_closes=true", "market.steps_per_row=60",
+              "twin.depth_quote=900"),
     )  # fmt: skip
     played = run(story, begin=begin)
+    assert waited
     assert played.summary["pending"] == []
     assert len(played.records.fills) == len(played.truth.trades)
-    assert [e.event.outcome for e in played.notes(OrderFailed)].count("UNKNOWN") >= 1
-    assert {a.side for a in played.records.attempts} == {Side.BUY, Side.SELL}
+
+
+@pytest.mark.parametrize("manners", ["plain", "binance", "mexc"])
+def test_trade_after_the_end_of_everything_is_still_ours(run, scene, manners):
+    """The order settled unfilled on a stale word, its intent ended, the books forgot it; then its trade comes."""
+
+    def begin(engine):
+        async def late():
+            twin = twin_of(engine)
+            (order,) = twin.truth().orders()
+            instrument = engine.desk.instruments[A]
+            # the venue finds a fill of the closed order after all
+            placed = twin.engine.state.by_wire_id(A, order.wire_id)
+            clearing = twin.engine._clearing
+            clearing.open_orders[placed.number] = placed
+            clearing.relock(placed)
+            clearing.fill(placed, placed.price, instrument.lot_size * 500, engine.desk.clock.now_ms(), maker=True)
+            clearing.end(placed, placed.status, engine.desk.clock.now_ms())
+            twin.engine.state.put_order(placed)
+            twin.engine.state.commit()
+            await engine.resolver.sweep(A, 0)
+
+        at(engine, row_close_ms(4), lambda: engine.desk.spawn(late(), "late fill"))
+
+    rows = [*closing_at(100, 100), (103.0, 103.0, 103.0, 103.0, 900.0), *closing_at(*(103,) * 5)]
+    story = scene(source=ScriptedSource({A: rows}), route=router((IOC, "0", 2_000)), sets=(f"twin.manners={manners}",))
+    played = run(story, begin=begin)
+    (attempt,), (fill,) = played.records.attempts, played.notes(OrderFill)
+    assert fill.event.late
+    assert (attempt.state, attempt.booked_quantity) == (AttemptState.SETTLED, Decimal("0.5"))
+    assert [e.event.name for e in played.notes(AlertFired)].count("late_fill") == 1
+    assert played.summary["positions_open"] == 1
+    assert played.summary["unexplained_drift"] == "0"
 
 
 def test_late_fills_reopen_what_had_settled(run, scene):

@@ -59,7 +59,7 @@ class Reconciler:
         read = orphans = foreign = 0
         locks: dict[str, Decimal] = {}
         for report in orders or ():
-            attempt = self._settler.find_attempt(report.wire_id, report.venue_order_id)
+            attempt = self._settler.find_attempt(report.wire_id, report.venue_order_id, report.symbol)
             if attempt is not None:
                 # one that has ended stays so unless the list shows more executed: lists lag
                 await self._settler.apply(attempt.client_order_id, report)

@@ -91,7 +91,9 @@ class Settler:
         """Apply the venue's word on one attempt, and the trades that came with it, in one transaction."""
         booked: list[Booked] = []
         async with self._desk.transaction() as work:
-            attempt = work.attempt(client_order_id) or self.find_attempt(report.wire_id, report.venue_order_id)
+            attempt = work.attempt(client_order_id) or self.find_attempt(
+                report.wire_id, report.venue_order_id, report.symbol
+            )
             if attempt is None or not self._same_order(work, attempt, report):
                 return booked
             self._take_report(work, attempt, report, latency_ms)
@@ -118,7 +120,7 @@ class Settler:
         waiting: list[VenueTrade] = []
         async with self._desk.transaction() as work:
             for trade in trades:
-                attempt = self.find_attempt(trade.wire_id, trade.venue_order_id)
+                attempt = self.find_attempt(trade.wire_id, trade.venue_order_id, trade.symbol)
                 if attempt is not None:
                     self._take_trade(work, trade, attempt.client_order_id, booked)
                     self._settle_if_whole(work, attempt.client_order_id)
@@ -143,16 +145,21 @@ class Settler:
             for attempt in self._desk.books.attempts.values()
         )
 
-    def find_attempt(self, wire_id: str, venue_order_id: str) -> Attempt | None:
-        """Find the attempt that an order or a trade of the venue belongs to; ``None``: it is not ours."""
+    def find_attempt(self, wire_id: str, venue_order_id: str, symbol: str) -> Attempt | None:
+        """Find the attempt that an order or a trade of the venue belongs to; ``None``: it is not ours.
+
+        One that has ended long ago is found in the store: a late fill may name nothing but the venue's order id.
+        """
         books = self._desk.books
         if wire_id:
             known = books.by_wire_id.get(wire_id)
             return books.attempts[known] if known else self._desk.store.attempt_by_wire_id(wire_id)
+        if not venue_order_id:
+            return None
         for attempt in books.attempts.values():
-            if venue_order_id and attempt.venue_order_id == venue_order_id:
+            if attempt.symbol == symbol and attempt.venue_order_id == venue_order_id:
                 return attempt
-        return None
+        return self._desk.store.attempt_by_venue_order_id(symbol, venue_order_id)
 
     # One report -----------------------------------------------------------------------------------------------
 
@@ -227,7 +234,7 @@ class Settler:
     ) -> None:
         desk = self._desk
         # not in the books: it had settled and its intent had ended; a late fill brings it back
-        attempt = work.attempt(client_order_id) or self.find_attempt(trade.wire_id, trade.venue_order_id)
+        attempt = work.attempt(client_order_id) or self.find_attempt(trade.wire_id, trade.venue_order_id, trade.symbol)
         assert attempt is not None, client_order_id
         row = work.intent(attempt.intent_id)
         assert row is not None, attempt.intent_id

@@ -63,6 +63,9 @@ class Store(Protocol):
     def attempt_by_wire_id(self, wire_id: str) -> Attempt | None:
         """Find an attempt by the id that the venue echoes; ``None``: no row of ours explains that id."""
 
+    def attempt_by_venue_order_id(self, symbol: str, venue_order_id: str) -> Attempt | None:
+        """Find an attempt by the venue's own id, for venues whose trades name no client id; ``None``: none has it."""
+
     def attempts_of(self, intent_id: str) -> Sequence[Attempt]:
         """All attempts of one intent, in order, settled ones too."""
 

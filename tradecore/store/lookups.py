@@ -60,6 +60,11 @@ class Lookups:
         """Find an attempt by the id that the venue echoes; ``None``: no row of ours explains that id."""
         return self._first(self._read(lambda raw: self._sql.fetch(raw, Attempt, "WHERE wire_id = ?", (wire_id,))))
 
+    def attempt_by_venue_order_id(self, symbol: str, venue_order_id: str) -> Attempt | None:
+        """Find an attempt by the venue's own id; ``None``: no row of ours has it."""
+        where = "WHERE symbol = ? AND venue_order_id = ?"
+        return self._first(self._read(lambda raw: self._sql.fetch(raw, Attempt, where, (symbol, venue_order_id))))
+
     def attempts_of(self, intent_id: str) -> Sequence[Attempt]:
         """All attempts of one intent, in order, settled ones too."""
         where = "WHERE intent_id = ? ORDER BY number"

@@ -35,6 +35,10 @@ class AroundStore:
         """Find an attempt by the id that the venue echoes; ``None``: no row explains that id."""
         return self._inner.attempt_by_wire_id(wire_id)
 
+    def attempt_by_venue_order_id(self, symbol: str, venue_order_id: str) -> Attempt | None:
+        """Find an attempt by the venue's own id; ``None``: none has it."""
+        return self._inner.attempt_by_venue_order_id(symbol, venue_order_id)
+
     def attempts_of(self, intent_id: str) -> Sequence[Attempt]:
         """All attempts of one intent."""
         return self._inner.attempts_of(intent_id)
