@@ -45,7 +45,9 @@ Start = Callable[..., Bot]
 def _compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let the bots share their compiled modules."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CACHE, str(tmp_path_factory.mktemp("compiled")))
+        folder = tmp_path_factory.mktemp("compiled")
+        folder.chmod(0o755)
+        patch.setenv(CACHE, str(folder))
         yield
 
 
