@@ -50,13 +50,13 @@ def check(name: str, as_json: bool) -> int:
 
     info = named(name)
     try:
-        from tradecore.testing import contract
-        from tradecore.testing.contract import report as reports
+        from tradecore.testing.contract import check as ask
+        from tradecore.testing.contract import report_path, write_report
     except ImportError as error:
         raise SettingsError(f"plugins check: {NEEDED}, {error.name} is missing") from error
-    found = contract.check(info.name)
-    path = reports.report_path(REPORTS, info.name)
-    reports.write_report(path, found)
+    found = ask(info.name)
+    path = report_path(REPORTS, info.name)
+    write_report(path, found)
     if as_json:
         print_json(
             {**verdict(info)._asdict(), "report": place(path), "cards": [card._asdict() for card in found.cards]}
@@ -73,18 +73,12 @@ def check(name: str, as_json: bool) -> int:
 
 def verdict(info: PluginInfo) -> Verdict:
     """Read the newest report of a plugin; nothing of the plugin is run, only its files are digested."""
-    path = REPORTS / "reports" / f"{info.name}.json"
-    if not path.is_file():
-        return Verdict("not checked")
     from tradecore import __version__
     from tradecore.errors import DataError
+    from tradecore.testing.contract.report import digest_of, read_report, report_path
 
     try:
-        from tradecore.testing.contract.report import digest_of, read_report
-    except ImportError:
-        return Verdict("unreadable", stale=f"{NEEDED} to read it")
-    try:
-        report = read_report(path)
+        report = read_report(report_path(REPORTS, info.name))
     except (DataError, OSError):
         return Verdict("unreadable")
     if report is None:
