@@ -5,11 +5,12 @@ import json
 import os
 import shutil
 import sqlite3
+from collections import Counter
 
 import pytest
+from bot import lines_of
 
-from tradecore.journal.read import decode, read_journal
-from tradecore.model.events import SessionStarted
+from tradecore.journal.read import read_journal
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +59,20 @@ def test_r25_booked_events_of_a_lost_journal_are_written_again(state, play, clea
     """The journal follows the store by sequence number, so a lost folder costs the diagnostics alone."""
     shutil.rmtree(state / "journal")
     clean(play(state))
+    assert lines_of(state, "alert_fired", "journal_lost") == 1
     assert sound(state, ended=True) == []
 
 
-def test_r25_a_lost_file_of_one_family_is_named_and_trading_goes_on(state, play, clean):
-    """What stood in a single lost file is still in the store; the other families are not written twice for it."""
+def test_r25_a_lost_file_of_one_family_stops_nothing_and_doubles_nothing(state, play, clean, sound):
+    """What stood in it is still in the store; the other families are not written a second time for its sake."""
     lost = next((state / "journal" / "audit").iterdir())
     lost.unlink()
     clean(play(state))
-    starts = [decode(line).event for line in read_journal(state / "journal", kinds=["session_started"])]
-    assert [type(event) for event in starts][-1] is SessionStarted
+    numbers = Counter(line.store_seq for line in read_journal(state / "journal") if line.store_seq is not None)
+    assert set(numbers.values()) == {1}
+    assert len(list(read_journal(state / "journal", kinds=["session_started"]))) == 1, "of the new run"
+    missing = [text for text in sound(state, ended=True) if "is missing" not in text]
+    assert missing == []
 
 
 def test_a_torn_last_line_is_cut_off_and_written_again(state, play, clean, sound):
@@ -75,6 +80,7 @@ def test_a_torn_last_line_is_cut_off_and_written_again(state, play, clean, sound
     newest = max(files, key=lambda file: json.loads(file.read_bytes().splitlines()[-1])["seq"])
     newest.write_bytes(newest.read_bytes()[:-20])
     clean(play(state))
+    assert lines_of(state, "journal_fault", "torn_line") == 1
     assert sound(state, ended=True) == []
 
 

@@ -34,7 +34,7 @@ from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import EventJournal, open_journal
 from tradecore.journal.uncaught import Uncaught
-from tradecore.model.events import ConfigChange, ConfigSnapshot
+from tradecore.model.events import AlertFired, ConfigChange, ConfigSnapshot
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import RunId
 from tradecore.ports.clock import Clock, Ids
@@ -142,6 +142,11 @@ class Session:
             journal = self._open_journal(stack, run, clock)
             wire.connect(journal)
             stack.push_async_callback(journal.close, self._settings.shutdown.phase_s)
+            if loaded.last_run is not None and not journal.last_sequence:
+                text = (
+                    f"no booked line of {loaded.last_run.number} runs was found: they are written again from the store"
+                )
+                wire.note(AlertFired("journal_lost", "warning", text))
             journal.catch_up(store.events_after)
             twin = self._open_twin(clock, run)
             stack.push_async_callback(twin.venue.close)
