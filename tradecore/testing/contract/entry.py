@@ -40,10 +40,16 @@ def _is_marked(function: Any) -> bool:
 
 
 @card(
-    "C01", "hook-names", _HOOKS, "Every hook is spelt and marked right", after=(),
+    "C01",
+    "hook-names",
+    _HOOKS,
+    "Every hook is spelt and marked right",
+    after=(),
     action="Compare the names of all public methods with the names of the hooks.",
-    expectation="A marked method has the name of a hook; a method with such a name is marked; no name is a hook's misspelt.",
-)  # fmt: skip
+    expectation=(
+        "A marked method has the name of a hook; a method with such a name is marked; no name is a hook's misspelt."
+    ),
+)
 def hook_names(subject: Subject) -> Result:
     """Look at every public method."""
     for name, function in _methods(subject):
@@ -60,10 +66,14 @@ def hook_names(subject: Subject) -> Result:
 
 
 @card(
-    "C02", "hook-arguments", _HOOKS, "Hooks take arguments of their specification only", after=("C01",),
+    "C02",
+    "hook-arguments",
+    _HOOKS,
+    "Hooks take arguments of their specification only",
+    after=("C01",),
     action="Compare each hook's arguments with its specification.",
     expectation="Plain arguments out of the specification's names, in any order, none with a default.",
-)  # fmt: skip
+)
 def hook_arguments(subject: Subject) -> Result:
     """Look at every signature."""
     for hook in sorted(subject.hooks):
@@ -83,10 +93,15 @@ def hook_arguments(subject: Subject) -> Result:
 
 
 @card(
-    "C03", "plain-functions", _HOOKS, "Hooks whose answer counts are plain functions", after=("C01",), hooks=ASKED,
+    "C03",
+    "plain-functions",
+    _HOOKS,
+    "Hooks whose answer counts are plain functions",
+    after=("C01",),
+    hooks=ASKED,
     action="Look through bound methods, partials and wrappers of each hook that is not told but asked.",
     expectation="None is a coroutine function, an async generator or a generator.",
-)  # fmt: skip
+)
 def plain_functions(subject: Subject) -> Result:
     """Look at what each hook would hand back."""
     for hook in sorted(subject.hooks - set(TELLING)):
@@ -103,10 +118,16 @@ def plain_functions(subject: Subject) -> Result:
 
 
 @card(
-    "C04", "core-admits-it", _HOOKS, "The core admits it with each of its settings", after=("C01", "C02", "C03"),
+    "C04",
+    "core-admits-it",
+    _HOOKS,
+    "The core admits it with each of its settings",
+    after=("C01", "C02", "C03"),
     action="Make an instance through the core's own door with the defaults and with each section handed in.",
-    expectation="The settings validate, the constructor takes them, role, warm-up and events are such as the core knows.",
-)  # fmt: skip
+    expectation=(
+        "The settings validate, the constructor takes them, role, warm-up and events are such as the core knows."
+    ),
+)
 def core_admits_it(subject: Subject) -> Result:
     """Admit it with each section."""
     for number in range(len(subject.sections)):
@@ -118,11 +139,18 @@ def core_admits_it(subject: Subject) -> Result:
 
 
 @card(
-    "C05", "distribution", _ABOUT, "Its distribution has a name, a version and a summary", after=(),
+    "C05",
+    "distribution",
+    _ABOUT,
+    "Its distribution has a name, a version and a summary",
+    after=(),
     action="Read the metadata of the distribution that offers the entry point.",
-    expectation="The plugin's name is lower case with underscores; the version is one of PEP 440; the summary says something.",
-    prerequisite="the plugin is installed", skipped_when="the class was handed in without a distribution",
-)  # fmt: skip
+    expectation=(
+        "The plugin's name is lower case with underscores; the version is one of PEP 440; the summary says something."
+    ),
+    prerequisite="the plugin is installed",
+    skipped_when="the class was handed in without a distribution",
+)
 def distribution(subject: Subject) -> Result:
     """Read name, version and summary."""
     info = subject.info
@@ -142,11 +170,16 @@ def distribution(subject: Subject) -> Result:
 
 
 @card(
-    "C06", "range-of-the-core", _ABOUT, "It names the range of the core that it fits", after=(),
+    "C06",
+    "range-of-the-core",
+    _ABOUT,
+    "It names the range of the core that it fits",
+    after=(),
     action="Read the distribution's requirement of `tradecore`.",
     expectation="It has a lower and an upper bound, and this core lies within.",
-    prerequisite="the plugin is installed", skipped_when="the class was handed in without a distribution",
-)  # fmt: skip
+    prerequisite="the plugin is installed",
+    skipped_when="the class was handed in without a distribution",
+)
 def range_of_the_core(subject: Subject) -> Result:
     """Compare the range with this core."""
     if subject.info is None:
@@ -184,10 +217,13 @@ def _requirement(text: str) -> Requirement | None:
 
 
 @card(
-    "C07", "promises-stand-still", _ABOUT, "Role, warm-up, events and scope never change",
+    "C07",
+    "promises-stand-still",
+    _ABOUT,
+    "Role, warm-up, events and scope never change",
     action="Read the attributes of two instances, before and after asking ordinary questions.",
     expectation="They are the same each time; a warm-up is promised only by a plugin with `signal` or `follow`.",
-)  # fmt: skip
+)
 def promises_stand_still(subject: Subject) -> Result:
     """Read promises before and after."""
     for number, (about, guest) in enumerate(subject.guests()):

@@ -10,7 +10,7 @@ from tradecore.hooks.guest import Guest
 from tradecore.model.book import Book
 from tradecore.model.intent import Intent
 from tradecore.model.order import AttemptView, OrderRequest, Outcome
-from tradecore.model.units import TimeInForce, canonical, exact_sum, floor_to_lot, is_step, minus
+from tradecore.model.units import IntentId, PositionId, TimeInForce, canonical, exact_sum, floor_to_lot, is_step, minus
 from tradecore.testing.contract.asking import Question, ask, gate_questions, reaches, route_questions
 from tradecore.testing.contract.cards import PASSED, Result, card, failed
 from tradecore.testing.contract.fingerprint import fingerprint
@@ -31,11 +31,19 @@ _NOW_MS: Final = 1_700_000_000_000
 
 
 @card(
-    "C50", "refusals-are-named", _FAMILY, "A gate says why it refuses", hooks=("size", "risk_check"), after=("C20",),
+    "C50",
+    "refusals-are-named",
+    _FAMILY,
+    "A gate says why it refuses",
+    hooks=("size", "risk_check"),
+    after=("C20",),
     action="Ask about entries in every condition of the account.",
-    expectation="`size` answers a Size (quantity 0 with the rule named refuses), `risk_check` a Verdict (a check with `hit` refuses); "
-    "`None` would deny without a reason.",
-)  # fmt: skip
+    expectation=(
+        "`size` answers a Size (quantity 0 with the rule named refuses), `risk_check` a Verdict (a check with `hit` "
+        "refuses); "
+        "`None` would deny without a reason."
+    ),
+)
 def refusals_are_named(subject: Subject) -> Result:
     """Look for None."""
     frame = subject.grid().frame(41, empty=0.0)
@@ -46,17 +54,23 @@ def refusals_are_named(subject: Subject) -> Result:
             if ask(guest, question) is None:
                 word = "Size(Decimal(0), reason)" if question.hook == "size" else "Verdict with a check that is hit"
                 return failed(
-                    f"{question.hook} on {question.about} answered None{about}: the entry is denied and nobody knows why; "
+                    f"{question.hook} on {question.about} answered None{about}: the entry is denied and nobody "
+                    "knows why; "
                     f"answer a {word}"
                 )
     return PASSED
 
 
 @card(
-    "C51", "sizes-round-down", _FAMILY, "Rounding never makes an entry larger", hooks=("size",), after=("C20", "C50"),
+    "C51",
+    "sizes-round-down",
+    _FAMILY,
+    "Rounding never makes an entry larger",
+    hooks=("size",),
+    after=("C20", "C50"),
     action="Ask `size` with lots of 1e-8, and with lots that are coarser, for the same entry.",
     expectation="A coarser lot never gives more, and what is offered is a whole number of lots.",
-)  # fmt: skip
+)
 def sizes_round_down(subject: Subject) -> Result:
     """Compare fine lots with coarse ones."""
     frame = subject.grid().frame(42, empty=0.0)
@@ -69,7 +83,8 @@ def sizes_round_down(subject: Subject) -> Result:
                 coarse = _size(guest, (signal, portfolio, _filters(lot), market))
                 if coarse > fine:
                     return failed(
-                        f"size offers {canonical(coarse)} with lots of {lot} and {canonical(fine)} with finer ones{about}: "
+                        f"size offers {canonical(coarse)} with lots of {lot} and {canonical(fine)} with finer "
+                        f"ones{about}: "
                         "it rounds up and spends more than meant; use floor_to_lot of tradecore.model.units"
                     )
                 if not is_step(coarse, Decimal(lot)):
@@ -91,19 +106,26 @@ def _size(guest: Guest, arguments: tuple[Any, ...]) -> Decimal:
 
 
 @card(
-    "C52", "money-counts-as-told", _FAMILY, "Entries are judged by the books that are handed in", hooks=("size", "risk_check"),
+    "C52",
+    "money-counts-as-told",
+    _FAMILY,
+    "Entries are judged by the books that are handed in",
+    hooks=("size", "risk_check"),
     after=("C20", "C50"),
-    action="Ask about the same entry with the account's figures given in another order, and with symbols that do not matter added.",
+    action=(
+        "Ask about the same entry with the account's figures given in another order, and with symbols that do not "
+        "matter added."
+    ),
     expectation="The answers agree: no answer depends on the order of positions, live entries or mappings.",
-)  # fmt: skip
+)
 def money_counts_as_told(subject: Subject) -> Result:
     """Reorder the books."""
     market = market_of(subject.grid().frame(43, empty=0.0))
     now_ms = market.now_ms
     busy = portfolios(now_ms)["an account with a position, a live entry and 300 closed ones"]
     one, entry = busy.positions[0], busy.pending[0]
-    other = one._replace(position_id="p-two", symbol="C1/USDT")
-    more = entry._replace(intent_id="8" * 31 + "9", symbol="C2/USDT")
+    other = one._replace(position_id=PositionId("p-two"), symbol="C1/USDT")
+    more = entry._replace(intent_id=IntentId("8" * 31 + "9"), symbol="C2/USDT")
     marks = {"C0/USDT": Decimal(100), "C1/USDT": Decimal(90)}
     forth = busy._replace(positions=(one, other), pending=(entry, more), marks=marks)
     back = busy._replace(positions=(other, one), pending=(more, entry), marks=dict(reversed(marks.items())))
@@ -140,11 +162,18 @@ def _remaining(intent: Intent, attempts: Sequence[AttemptView]) -> Decimal:
 
 
 @card(
-    "C53", "never-more-than-remains", _FAMILY, "An order never asks for more than is left of its intent", hooks=("route_order",),
+    "C53",
+    "never-more-than-remains",
+    _FAMILY,
+    "An order never asks for more than is left of its intent",
+    hooks=("route_order",),
     after=("C20",),
-    action="Ask after every history: partial, late and out-of-order fills, orders rejected, never sent, unknown and never placed.",
+    action=(
+        "Ask after every history: partial, late and out-of-order fills, orders rejected, never sent, unknown and "
+        "never placed."
+    ),
     expectation="The quantity is at most the intent's less all that was filled; a sell is never rounded up.",
-)  # fmt: skip
+)
 def never_more_than_remains(subject: Subject) -> Result:
     """Add up what was filled."""
     for about, guest in subject.guests():
@@ -153,17 +182,23 @@ def never_more_than_remains(subject: Subject) -> Result:
             left = _remaining(intent, attempts)
             if request.quantity > left:
                 return failed(
-                    f"route_order on {question.about} asks for {canonical(request.quantity)}, left are {canonical(left)}{about}; "
+                    f"route_order on {question.about} asks for {canonical(request.quantity)}, left are "
+                    f"{canonical(left)}{about}; "
                     "subtract filled_quantity of every attempt, and round down (floor_to_lot), above all when selling"
                 )
     return PASSED
 
 
 @card(
-    "C54", "filled-is-done", _FAMILY, "An intent that is filled gets no further order", hooks=("route_order",), after=("C20",),
+    "C54",
+    "filled-is-done",
+    _FAMILY,
+    "An intent that is filled gets no further order",
+    hooks=("route_order",),
+    after=("C20",),
     action="Ask about entries and exits whose attempts filled the whole quantity, in one order or in two.",
     expectation="`Done`, or `None` for an intent that is not the plugin's.",
-)  # fmt: skip
+)
 def filled_is_done(subject: Subject) -> Result:
     """Ask after the last fill."""
     for about, guest in subject.guests():
@@ -181,10 +216,15 @@ def filled_is_done(subject: Subject) -> Result:
 
 
 @card(
-    "C55", "ladder-ends", _FAMILY, "Unfilled orders come to an end", hooks=("route_order",), after=("C20",),
+    "C55",
+    "ladder-ends",
+    _FAMILY,
+    "Unfilled orders come to an end",
+    hooks=("route_order",),
+    after=("C20",),
     action=f"Ask again and again, each order expiring unfilled; at most {_ORDERS_MAX} orders.",
     expectation="The answer becomes `Done` (or `None`); every label is said.",
-)  # fmt: skip
+)
 def ladder_ends(subject: Subject) -> Result:
     """Climb to the end."""
     for about, guest in subject.guests():
@@ -216,11 +256,18 @@ def _climb(guest: Guest, intent: Intent, book: Book) -> Iterator[OrderRequest]:
 
 
 @card(
-    "C56", "both-sides-reach-the-book", _FAMILY, "Immediate orders are priced for their own side", hooks=("route_order",),
+    "C56",
+    "both-sides-reach-the-book",
+    _FAMILY,
+    "Immediate orders are priced for their own side",
+    hooks=("route_order",),
     after=("C20",),
     action="Ask for every order of an entry and of an exit over an ordinary book.",
-    expectation="An IOC or FOK to buy is priced at or above the best ask, one to sell at or below the best bid; else it cannot fill.",
-)  # fmt: skip
+    expectation=(
+        "An IOC or FOK to buy is priced at or above the best ask, one to sell at or below the best bid; else it "
+        "cannot fill."
+    ),
+)
 def both_sides_reach_the_book(subject: Subject) -> Result:
     """Compare prices with the touch."""
     book = book_of(_NOW_MS)
@@ -232,19 +279,25 @@ def both_sides_reach_the_book(subject: Subject) -> Result:
                     continue
                 touch = book.touch(intent.side)
                 return failed(
-                    f"order {number} to {intent.side} is {request.time_in_force} at {canonical(request.price)} while the other side "
-                    f"stands at {canonical(touch)}{about}: it can never fill; price it from book.touch(intent.side), buys "
+                    f"order {number} to {intent.side} is {request.time_in_force} at {canonical(request.price)} "
+                    "while the other side "
+                    f"stands at {canonical(touch)}{about}: it can never fill; price it from "
+                    "book.touch(intent.side), buys "
                     "above and sells below"
                 )
     return PASSED
 
 
 @card(
-    "C57", "unknown-is-no-fill", _FAMILY, "What never reached the venue counts as nothing filled", hooks=("route_order",),
+    "C57",
+    "unknown-is-no-fill",
+    _FAMILY,
+    "What never reached the venue counts as nothing filled",
+    hooks=("route_order",),
     after=("C20", "C53"),
     action="Ask after an attempt whose outcome was unknown and is now proven never placed, or never sent.",
     expectation="Not `Done` with FILLED: nothing was bought or sold.",
-)  # fmt: skip
+)
 def unknown_is_no_fill(subject: Subject) -> Result:
     """Ask after an attempt without a trace."""
     for about, guest in subject.guests():
@@ -258,7 +311,8 @@ def unknown_is_no_fill(subject: Subject) -> Result:
                 answer = ask(guest, question)
                 if getattr(answer, "reason", None) == "FILLED":
                     return failed(
-                        f"route_order calls an intent FILLED after an attempt that was {outcome}{about}; read filled_quantity, "
+                        f"route_order calls an intent FILLED after an attempt that was {outcome}{about}; read "
+                        "filled_quantity, "
                         "not the number of attempts"
                     )
     return PASSED

@@ -50,11 +50,15 @@ def _over_frame(guest: Guest, frame: MarketFrame, about: str) -> Iterator[Questi
 
 
 @card(
-    "C40", "gaps-and-silence", _FAMILY, "No data, gaps, no volume and a price that stands still are no surprise", hooks=_FRAMED,
+    "C40",
+    "gaps-and-silence",
+    _FAMILY,
+    "No data, gaps, no volume and a price that stands still are no surprise",
+    hooks=_FRAMED,
     after=("C20",),
     action="Ask about markets that are all NaN, full of holes, with a gap of 12 rows, without volume, with one price.",
     expectation="The answers are accepted; a cell without data (NaN close) never meets a wisher's threshold.",
-)  # fmt: skip
+)
 def gaps_and_silence(subject: Subject) -> Result:
     """Ask about hard markets."""
     for number, (about, guest) in enumerate(subject.guests()):
@@ -73,9 +77,15 @@ def gaps_and_silence(subject: Subject) -> Result:
 
 
 @card(
-    "C41", "one-symbol", _FAMILY, "One symbol and few rows are enough", hooks=_FRAMED, after=("C20",),
-    action="Ask about a market of one symbol, and about one of a single row.", expectation="The answers are accepted.",
-)  # fmt: skip
+    "C41",
+    "one-symbol",
+    _FAMILY,
+    "One symbol and few rows are enough",
+    hooks=_FRAMED,
+    after=("C20",),
+    action="Ask about a market of one symbol, and about one of a single row.",
+    expectation="The answers are accepted.",
+)
 def one_symbol(subject: Subject) -> Result:
     """Ask about the smallest markets."""
     for number, (about, guest) in enumerate(subject.guests()):
@@ -87,10 +97,17 @@ def one_symbol(subject: Subject) -> Result:
 
 
 @card(
-    "C42", "no-rows", _FAMILY, "An empty question gets an empty answer", hooks=("signal", "follow", "universe"), after=("C20",),
-    action="Ask for no rows of a frame, for a frame without rows, for one without symbols, for a universe without symbols.",
+    "C42",
+    "no-rows",
+    _FAMILY,
+    "An empty question gets an empty answer",
+    hooks=("signal", "follow", "universe"),
+    after=("C20",),
+    action=(
+        "Ask for no rows of a frame, for a frame without rows, for one without symbols, for a universe without symbols."
+    ),
     expectation="The answers are accepted: arrays of the asked shape, perhaps with no cell.",
-)  # fmt: skip
+)
 def no_rows(subject: Subject) -> Result:
     """Ask for nothing."""
     guest, grid = subject.guest(), subject.grid()
@@ -108,10 +125,15 @@ def no_rows(subject: Subject) -> Result:
 
 
 @card(
-    "C43", "two-thousand-symbols", _FAMILY, "2,000 symbols are answered in time", hooks=("signal", "universe"), after=("C20",),
+    "C43",
+    "two-thousand-symbols",
+    _FAMILY,
+    "2,000 symbols are answered in time",
+    hooks=("signal", "universe"),
+    after=("C20",),
     action="Ask for one row of 2,000 symbols; the fastest of three tries counts.",
     expectation="The answer is accepted and comes within the hook's deadline.",
-)  # fmt: skip
+)
 def two_thousand_symbols(subject: Subject) -> Result:
     """Ask about a whole venue."""
     guest, grid = subject.guest(), subject.grid()
@@ -145,10 +167,15 @@ def _late(guest: Guest, question: Question) -> str:
 
 
 @card(
-    "C44", "time-budget", "Time", "Each hook answers within its deadline", hooks=(*DECIDING, "jobs", "universe"), after=("C20",),
+    "C44",
+    "time-budget",
+    "Time",
+    "Each hook answers within its deadline",
+    hooks=(*DECIDING, "jobs", "universe"),
+    after=("C20",),
     action="Ask ordinary questions, `signal` about 256 rows of 137 symbols; the fastest of three tries counts.",
     expectation="Each answer comes within the default deadline of its hook (`engine.deadlines_ms`).",
-)  # fmt: skip
+)
 def time_budget(subject: Subject) -> Result:
     """Measure each hook."""
     for number, (about, guest) in enumerate(subject.guests()):
@@ -166,10 +193,15 @@ def time_budget(subject: Subject) -> Result:
 
 
 @card(
-    "C45", "extreme-prices", _FAMILY, "Prices of 1e-9 and 1e9 are prices", hooks=DECIDING, after=("C20",),
+    "C45",
+    "extreme-prices",
+    _FAMILY,
+    "Prices of 1e-9 and 1e9 are prices",
+    hooks=DECIDING,
+    after=("C20",),
     action="Ask about markets, entries, exits and positions at 1e-9 and at 1e9 quote.",
     expectation="The answers are accepted, amounts and prices above 0.",
-)  # fmt: skip
+)
 def extreme_prices(subject: Subject) -> Result:
     """Ask at both ends."""
     for number, (about, guest) in enumerate(subject.guests()):
@@ -204,10 +236,15 @@ def _at_price(guest: Guest, frame: MarketFrame, price: Decimal, about: str) -> I
 
 
 @card(
-    "C46", "odd-lots", _FAMILY, "Tiny and huge lots, minimums and maximums are obeyed", hooks=("size",), after=("C20",),
+    "C46",
+    "odd-lots",
+    _FAMILY,
+    "Tiny and huge lots, minimums and maximums are obeyed",
+    hooks=("size",),
+    after=("C20",),
     action="Ask `size` with lots of 1e-8, 1 and 1,000 base units, with minimums out of reach and a maximum of 0.01.",
     expectation="The answers are accepted; an answer above 0 is a whole number of lots or is left to the core to cut.",
-)  # fmt: skip
+)
 def odd_lots(subject: Subject) -> Result:
     """Ask with every kind of filter."""
     frame = subject.grid().frame(38, empty=0.0)
@@ -257,12 +294,23 @@ class _Trap:
 
 
 @card(
-    "C47", "faults-are-not-swallowed", _FAMILY, "A fault goes through to the core, whatever its kind", hooks=DECIDING, after=("C20",),
-    action="Put in place of each argument one that raises on reading: an Exception that nobody can foresee, a BaseException, the "
-    "watchdog's interrupt, KeyboardInterrupt, SystemExit, CancelledError.",
-    expectation="The hook raises what was raised to it, or never reads that argument. Answered as if nothing were, an entry would "
-    "pass unjudged and a hanging guest could not be interrupted.",
-)  # fmt: skip
+    "C47",
+    "faults-are-not-swallowed",
+    _FAMILY,
+    "A fault goes through to the core, whatever its kind",
+    hooks=DECIDING,
+    after=("C20",),
+    action=(
+        "Put in place of each argument one that raises on reading: an Exception that nobody can foresee, a "
+        "BaseException, the "
+        "watchdog's interrupt, KeyboardInterrupt, SystemExit, CancelledError."
+    ),
+    expectation=(
+        "The hook raises what was raised to it, or never reads that argument. Answered as if nothing were, an entry "
+        "would "
+        "pass unjudged and a hanging guest could not be interrupted."
+    ),
+)
 def faults_are_not_swallowed(subject: Subject) -> Result:
     """Ask with traps."""
     guest = subject.fresh()
@@ -280,7 +328,8 @@ def faults_are_not_swallowed(subject: Subject) -> Result:
                 swallowed = _swallows(guest, Question(hook, f"a {argument} that raises", arguments), kind)
                 if swallowed and trap.__dict__["_trips"]:
                     return failed(
-                        f"{hook} swallowed {kind.__name__.lstrip('_')} raised by its {argument}; catch only the errors you know by "
+                        f"{hook} swallowed {kind.__name__.lstrip('_')} raised by its {argument}; catch only the "
+                        "errors you know by "
                         "name and let the rest through, the core answers for a fault and counts it"
                     )
     return PASSED

@@ -15,11 +15,17 @@ _WATCHED = "Watch the constructor and every hook whose answer counts on ordinary
 
 
 @card(
-    "C20", "answers-are-accepted", _FAMILY, "Every answer on an ordinary day passes the core's checks",
+    "C20",
+    "answers-are-accepted",
+    _FAMILY,
+    "Every answer on an ordinary day passes the core's checks",
     action="Ask each hook whose answer counts about a quiet market and accounts, entries and exits in every condition.",
-    expectation="No hook raises; the core's own checks of type, shape and range take each answer (money is `Decimal`, a wish "
-    "has a reason and a unit).", hooks=ASKED,
-)  # fmt: skip
+    expectation=(
+        "No hook raises; the core's own checks of type, shape and range take each answer (money is `Decimal`, a wish "
+        "has a reason and a unit)."
+    ),
+    hooks=ASKED,
+)
 def answers_are_accepted(subject: Subject) -> Result:
     """Ask ordinary questions with each section."""
     for number, (about, guest) in enumerate(subject.guests()):
@@ -32,10 +38,15 @@ def answers_are_accepted(subject: Subject) -> Result:
 
 
 @card(
-    "C21", "same-question-same-answer", _FAMILY, "The same question gets the same answer",
+    "C21",
+    "same-question-same-answer",
+    _FAMILY,
+    "The same question gets the same answer",
     action="Ask all ordinary questions, again in reverse order, and again to a new instance.",
-    expectation="All three answers to a question agree to the bit.", hooks=ASKED, after=("C20",),
-)  # fmt: skip
+    expectation="All three answers to a question agree to the bit.",
+    hooks=ASKED,
+    after=("C20",),
+)
 def same_question_same_answer(subject: Subject) -> Result:
     """Ask three times."""
     guest, other = subject.fresh(), subject.fresh()
@@ -58,10 +69,14 @@ def same_question_same_answer(subject: Subject) -> Result:
 
 
 @card(
-    "C22", "inputs-are-unchanged", _FAMILY, "What a hook is handed is the same afterwards",
+    "C22",
+    "inputs-are-unchanged",
+    _FAMILY,
+    "What a hook is handed is the same afterwards",
     action="Ask ordinary questions with arguments that could be written (plain mappings, views of writable arrays).",
-    expectation="Every argument is deeply the same after the call, arrays byte by byte.", hooks=ASKED,
-)  # fmt: skip
+    expectation="Every argument is deeply the same after the call, arrays byte by byte.",
+    hooks=ASKED,
+)
 def inputs_are_unchanged(subject: Subject) -> Result:
     """Compare arguments before and after."""
     guest = subject.fresh()
@@ -69,7 +84,7 @@ def inputs_are_unchanged(subject: Subject) -> Result:
         before = fingerprint(question.arguments)
         try:
             ask_raw(guest, question)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - judged by its text, whatever the class
             # Views refuse to be written, so an attempt shows as a raise; any other raise is what C20 tells of.
             if "read-only" in str(error):
                 return failed(
@@ -125,9 +140,14 @@ def _watched_touches(subject: Subject, kind: str) -> list[Touch]:
 
 
 @card(
-    "C23", "no-clock", _FAMILY, "No clock inside deciding hooks", hooks=ASKED, action=_WATCHED,
+    "C23",
+    "no-clock",
+    _FAMILY,
+    "No clock inside deciding hooks",
+    hooks=ASKED,
+    action=_WATCHED,
     expectation="Nothing reads or waits for the time of the machine (`time`, `datetime.now`).",
-)  # fmt: skip
+)
 def no_clock(subject: Subject) -> Result:
     """Look for reads of the clock."""
     return _judged(
@@ -136,10 +156,14 @@ def no_clock(subject: Subject) -> Result:
 
 
 @card(
-    "C24", "no-randomness", _FAMILY, "No randomness inside deciding hooks", hooks=ASKED,
+    "C24",
+    "no-randomness",
+    _FAMILY,
+    "No randomness inside deciding hooks",
+    hooks=ASKED,
     action=_WATCHED + " Look for generators that the plugin keeps.",
     expectation="Nothing draws (`random`, `numpy.random`, `secrets`, `os.urandom`) and no generator is kept.",
-)  # fmt: skip
+)
 def no_randomness(subject: Subject) -> Result:
     """Look for draws and for generators."""
     kept = watchers.kept_generators(subject.modules, subject.guest().plugin)
@@ -149,39 +173,60 @@ def no_randomness(subject: Subject) -> Result:
 
 
 @card(
-    "C25", "no-network", _FAMILY, "No network inside deciding hooks", hooks=ASKED, action=_WATCHED,
+    "C25",
+    "no-network",
+    _FAMILY,
+    "No network inside deciding hooks",
+    hooks=ASKED,
+    action=_WATCHED,
     expectation="No socket is made and no name is looked up.",
-)  # fmt: skip
+)
 def no_network(subject: Subject) -> Result:
     """Look for sockets."""
     return _judged(subject, watchers.NETWORK, "open sockets in on_start and hand results in through a job's answer")
 
 
 @card(
-    "C26", "no-files", _FAMILY, "No files and no output inside deciding hooks", hooks=ASKED, action=_WATCHED,
+    "C26",
+    "no-files",
+    _FAMILY,
+    "No files and no output inside deciding hooks",
+    hooks=ASKED,
+    action=_WATCHED,
     expectation="No file is opened, listed or looked at; nothing is printed or logged.",
-)  # fmt: skip
+)
 def no_files(subject: Subject) -> Result:
     """Look for files and output."""
     return _judged(
         subject, watchers.FILES,
-        "name files in resources and read them in on_start; say what matters in the answer's inputs, which are journalled",
+        "name files in resources and read them in on_start; say what matters in the answer's inputs, which are "
+        "journalled",
     )  # fmt: skip
 
 
 @card(
-    "C27", "no-threads", _FAMILY, "No thread, task or process inside deciding hooks", hooks=ASKED, action=_WATCHED,
+    "C27",
+    "no-threads",
+    _FAMILY,
+    "No thread, task or process inside deciding hooks",
+    hooks=ASKED,
+    action=_WATCHED,
     expectation="No thread, asyncio task, executor or process is started.",
-)  # fmt: skip
+)
 def no_threads(subject: Subject) -> Result:
     """Look for threads, tasks and processes."""
     return _judged(subject, watchers.THREADS, "compute in the call itself, or start it in on_start")
 
 
 @card(
-    "C28", "no-environment", _FAMILY, "No environment inside deciding hooks", hooks=ASKED, action=_WATCHED,
+    "C28",
+    "no-environment",
+    _FAMILY,
+    "No environment inside deciding hooks",
+    hooks=ASKED,
+    action=_WATCHED,
     expectation="No environment variable, process id or working directory is read.",
-)  # fmt: skip
+)
 def no_environment(subject: Subject) -> Result:
     """Look for reads of the environment."""
     return _judged(subject, watchers.ENVIRONMENT, "make it a setting of the plugin")

@@ -1,4 +1,4 @@
-"""Row ranges: answers of `signal`, `follow` and filters do not depend on how, or with which later rows, they are asked."""
+"""Row ranges: answers of `signal`, `follow` and filters depend on the rows that may be used, and on nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tradecore.market.answers import Plan, Wishes
 from tradecore.market.frame import Array, MarketFrame, window_rows
 from tradecore.model.position import Position
 from tradecore.testing.contract.asking import Question, ask, chance_of, held
-from tradecore.testing.contract.cards import PASSED, Broken, Result, card, failed, skipped
+from tradecore.testing.contract.cards import PASSED, Result, card, failed, skipped
 from tradecore.testing.contract.fingerprint import fingerprint
 from tradecore.testing.contract.markets import Grid, replaced, with_columns
 from tradecore.testing.contract.subject import Subject
@@ -55,10 +55,15 @@ def _row(wishes: Wishes, place: int, shape: tuple[int, int]) -> object:
 
 
 @card(
-    "C30", "one-row-or-many", _FAMILY, "A row's answer is the same asked alone or in a block", hooks=("signal",), after=("C20",),
+    "C30",
+    "one-row-or-many",
+    _FAMILY,
+    "A row's answer is the same asked alone or in a block",
+    hooks=("signal",),
+    after=("C20",),
     action="Ask `signal` for all rows at once, then for single rows and short blocks of the same frame.",
     expectation="The answers for a row agree to the bit.",
-)  # fmt: skip
+)
 def one_row_or_many(subject: Subject) -> Result:
     """Compare a block with its rows."""
     for about, guest, _, frame in _cases(subject):
@@ -76,10 +81,17 @@ def one_row_or_many(subject: Subject) -> Result:
 
 
 @card(
-    "C31", "no-look-ahead", _FAMILY, "`signal` does not see later rows", hooks=("signal",), after=("C20", "C30"),
-    action="Ask for a row, replace every later row by NaN, 0.001 or 1e9, ask again; once more with the frame cut there.",
+    "C31",
+    "no-look-ahead",
+    _FAMILY,
+    "`signal` does not see later rows",
+    hooks=("signal",),
+    after=("C20", "C30"),
+    action=(
+        "Ask for a row, replace every later row by NaN, 0.001 or 1e9, ask again; once more with the frame cut there."
+    ),
     expectation="The answer for the row stays the same to the bit.",
-)  # fmt: skip
+)
 def no_look_ahead(subject: Subject) -> Result:
     """Replace later rows."""
     for about, guest, grid, frame in _cases(subject):
@@ -91,21 +103,28 @@ def no_look_ahead(subject: Subject) -> Result:
             for other in (*others, frame.cut(0, row + 1)):
                 if _row(_signal(guest, other, rows), 0, shape) != honest:
                     return failed(
-                        f"signal answered row {row} otherwise once later rows were replaced{about}: it looks ahead; use "
+                        f"signal answered row {row} otherwise once later rows were replaced{about}: it looks "
+                        "ahead; use "
                         "frame rows up to the row asked for only (slices end at rows.stop, windows end at the row)"
                     )
     return PASSED
 
 
 @card(
-    "C32", "warmup-is-enough", _FAMILY, "`signal` needs no more history than its warm-up", hooks=("signal",),
+    "C32",
+    "warmup-is-enough",
+    _FAMILY,
+    "`signal` needs no more history than its warm-up",
+    hooks=("signal",),
     after=("C20", "C30", "C31"),
     action="Ask for a row with the rows older than the promised `warmup` cut off or replaced.",
-    expectation="The answer for the row stays the same to the bit; a warm-up that is declared too short is noticed here.",
-)  # fmt: skip
+    expectation=(
+        "The answer for the row stays the same to the bit; a warm-up that is declared too short is noticed here."
+    ),
+)
 def warmup_is_enough(subject: Subject) -> Result:
     """Replace rows before the warm-up."""
-    for about, guest, grid, frame in _cases(subject):
+    for about, guest, _, frame in _cases(subject):
         warmup = window_rows(guest.warmup["base"], frame.timeframe_ms) if "base" in guest.warmup else 0
         for row in (row for row in _rows(frame, warmup) if row > warmup):
             first = row - warmup
@@ -118,18 +137,26 @@ def warmup_is_enough(subject: Subject) -> Result:
             ):
                 promised = guest.warmup.get("base", "none")
                 return failed(
-                    f"signal answered row {row} otherwise without the rows before its warm-up ({promised}){about}; promise "
-                    "a longer warmup, or use a window of fixed length (a recursive indicator needs many rows: RSI-14 250)"
+                    f"signal answered row {row} otherwise without the rows before its warm-up "
+                    f"({promised}){about}; promise "
+                    "a longer warmup, or use a window of fixed length (a recursive indicator needs many rows: "
+                    "RSI-14 250)"
                 )
     return PASSED
 
 
 @card(
-    "C33", "slower-frames-by-close", _FAMILY, "Slower frames are joined by their close", hooks=("signal", "follow"),
-    after=("C20",), prerequisite="its warm-up names a slower frame", skipped_when="its warm-up names no slower frame",
+    "C33",
+    "slower-frames-by-close",
+    _FAMILY,
+    "Slower frames are joined by their close",
+    hooks=("signal", "follow"),
+    after=("C20",),
+    prerequisite="its warm-up names a slower frame",
+    skipped_when="its warm-up names no slower frame",
     action="Ask for a row, replace every row of the slower frames that closes after it, ask again.",
     expectation="The answer for the row stays the same to the bit.",
-)  # fmt: skip
+)
 def slower_frames_by_close(subject: Subject) -> Result:
     """Replace rows of slower frames that had not closed."""
     if not any(grid.slow for grid in map(subject.grid, range(len(subject.sections)))):
@@ -156,12 +183,19 @@ def _later_slower(frame: MarketFrame, row: int) -> MarketFrame:
 
 
 @card(
-    "C34", "row-ranges-proof", _FAMILY, "`signal` passes the whole proof of row ranges", hooks=("signal",),
+    "C34",
+    "row-ranges-proof",
+    _FAMILY,
+    "`signal` passes the whole proof of row ranges",
+    hooks=("signal",),
     after=("C20", "C30", "C31", "C32"),
-    action="Ask in one block, row by row, in random cuts and out of order, with frames cut at random places and all rows that "
-    "may not be used replaced.",
+    action=(
+        "Ask in one block, row by row, in random cuts and out of order, with frames cut at random places and all "
+        "rows that "
+        "may not be used replaced."
+    ),
     expectation="All answers for a row agree to the bit.",
-)  # fmt: skip
+)
 def row_ranges_proof(subject: Subject) -> Result:
     """Run the proof of `tradecore.testing.rows`."""
     for about, guest, _, frame in _cases(subject):
@@ -194,11 +228,19 @@ def _positions(frame: MarketFrame, first: int) -> Iterator[Position]:
 
 
 @card(
-    "C35", "levels-before-their-row", _FAMILY, "Levels of a row come from rows before it", hooks=("follow",), after=("C20",),
-    action="Ask `follow` for a row, replace that row and later ones, ask again; `leave` is compared with later rows replaced only. "
-    "Ask with a last row that has not closed yet.",
+    "C35",
+    "levels-before-their-row",
+    _FAMILY,
+    "Levels of a row come from rows before it",
+    hooks=("follow",),
+    after=("C20",),
+    action=(
+        "Ask `follow` for a row, replace that row and later ones, ask again; `leave` is compared with later rows "
+        "replaced only. "
+        "Ask with a last row that has not closed yet."
+    ),
     expectation="Stop, take, add and the stop's reason stay the same to the bit; so does `leave`.",
-)  # fmt: skip
+)
 def levels_before_their_row(subject: Subject) -> Result:
     """Replace the row itself and what follows."""
     for about, guest, grid, frame in _cases(subject):
@@ -212,17 +254,20 @@ def levels_before_their_row(subject: Subject) -> Result:
                     if _levels(other) != _levels(honest):
                         return failed(
                             f"follow set other levels for row {row} once that row and later ones were replaced{about}; "
-                            "compute stop, take and add from rows before the row (running_peak does), they hold during it"
+                            "compute stop, take and add from rows before the row (running_peak does), they hold "
+                            "during it"
                         )
                     later = _plan(guest, replaced(frame, slice(row + 1, None), value), rows, position)
                     if _leaves(later) != _leaves(honest):
                         return failed(
-                            f"follow left at row {row} because of later rows{about}; judge leave from rows up to and with it"
+                            f"follow left at row {row} because of later rows{about}; judge leave from rows up to "
+                            "and with it"
                         )
                 opened = _plan(guest, frame.cut(0, row).with_open_row(), rows, position)
                 if _levels(opened) != _levels(honest):
                     return failed(
-                        f"follow set other levels for row {row} while it had not closed (all NaN){about}; do not read the row"
+                        f"follow set other levels for row {row} while it had not closed (all NaN){about}; do not "
+                        "read the row"
                     )
     return PASSED
 
@@ -236,11 +281,17 @@ def _leaves(plan: Plan | None) -> object:
 
 
 @card(
-    "C36", "follow-survives-cuts", _FAMILY, "`follow` carries nothing but what the position holds", hooks=("follow",),
+    "C36",
+    "follow-survives-cuts",
+    _FAMILY,
+    "`follow` carries nothing but what the position holds",
+    hooks=("follow",),
     after=("C20", "C35"),
-    action="Ask in one block, then in random cuts and row by row, the position's peak and trough carried over each cut.",
+    action=(
+        "Ask in one block, then in random cuts and row by row, the position's peak and trough carried over each cut."
+    ),
     expectation="Levels of a row agree to the bit: a stop that trails must begin with `position.peak_price`.",
-)  # fmt: skip
+)
 def follow_survives_cuts(subject: Subject) -> Result:
     """Run the proof of `tradecore.testing.rows` for `follow`."""
     for about, guest, grid, frame in _cases(subject):
@@ -267,11 +318,17 @@ def follow_survives_cuts(subject: Subject) -> Result:
 
 
 @card(
-    "C37", "filter-answers-every-row", _FAMILY, "A filter answers every row that it can judge", hooks=("signal",), after=("C20",),
-    prerequisite="its role is filter", skipped_when="its role is not filter",
+    "C37",
+    "filter-answers-every-row",
+    _FAMILY,
+    "A filter answers every row that it can judge",
+    hooks=("signal",),
+    after=("C20",),
+    prerequisite="its role is filter",
+    skipped_when="its role is not filter",
     action="Ask a market without gaps for all rows after the warm-up; the same with a price that hardly moves.",
     expectation="No cell is NaN: a filter's silence shuts entries, so it says how far it is from holding.",
-)  # fmt: skip
+)
 def filter_answers_every_row(subject: Subject) -> Result:
     """Look for NaN in a filter's answer."""
     if subject.guest().role != "filter":
@@ -285,7 +342,8 @@ def filter_answers_every_row(subject: Subject) -> Result:
             if silent.any():
                 row = rows.start + int(np.argwhere(silent)[0][0])
                 return failed(
-                    f"the filter says nothing (NaN) for row {row} though all data is there{about}: that shuts entries without "
+                    f"the filter says nothing (NaN) for row {row} though all data is there{about}: that shuts "
+                    "entries without "
                     "a reason; answer the value and the threshold of every row, held or not"
                 )
     return PASSED

@@ -45,10 +45,14 @@ def _fields(subject: Subject) -> Iterator[tuple[str, FieldInfo]]:
 
 
 @card(
-    "C10", "settings-are-closed", _FAMILY, "Settings are frozen and refuse unknown keys",
+    "C10",
+    "settings-are-closed",
+    _FAMILY,
+    "Settings are frozen and refuse unknown keys",
     action="Look at the model and every nested one; write to a field; hand in a key that nobody knows.",
-    expectation='Each model has `frozen=True` and `extra="forbid"`; the write and the unknown key are refused.', after=(),
-)  # fmt: skip
+    expectation='Each model has `frozen=True` and `extra="forbid"`; the write and the unknown key are refused.',
+    after=(),
+)
 def settings_are_closed(subject: Subject) -> Result:
     """Look at all models, then try."""
     model = subject.settings_class
@@ -67,10 +71,14 @@ def settings_are_closed(subject: Subject) -> Result:
 
 
 @card(
-    "C11", "settings-are-described", _FAMILY, "Every setting has a description and a unit", after=("C10",),
+    "C11",
+    "settings-are-described",
+    _FAMILY,
+    "Every setting has a description and a unit",
+    after=("C10",),
     action="Look at every field, those of nested models too.",
     expectation='`description` says something and `json_schema_extra` holds `{"unit": ...}`.',
-)  # fmt: skip
+)
 def settings_are_described(subject: Subject) -> Result:
     """Look at every field."""
     for key, field in _fields(subject):
@@ -85,10 +93,14 @@ def settings_are_described(subject: Subject) -> Result:
 
 
 @card(
-    "C12", "settings-through-toml", _FAMILY, "Settings go through TOML and come back the same", after=("C04",),
+    "C12",
+    "settings-through-toml",
+    _FAMILY,
+    "Settings go through TOML and come back the same",
+    after=("C04",),
     action="Write the settings of each section as TOML, read them, validate them again.",
     expectation="The model that comes back equals the one written. Secrets are left to the environment.",
-)  # fmt: skip
+)
 def settings_through_toml(subject: Subject) -> Result:
     """Write, read and compare for each section."""
     model = subject.settings_class
@@ -151,10 +163,14 @@ def toml_of(value: Any) -> str:
 
 
 @card(
-    "C13", "secrets-are-secret", _FAMILY, "What is secret by name is secret by type", after=("C10",),
+    "C13",
+    "secrets-are-secret",
+    _FAMILY,
+    "What is secret by name is secret by type",
+    after=("C10",),
     action="Look at fields whose name speaks of a secret, a password, a token or a key.",
     expectation="Their type is `SecretStr` or `SecretBytes`.",
-)  # fmt: skip
+)
 def secrets_are_secret(subject: Subject) -> Result:
     """Compare names with types."""
     for key, field in _fields(subject):
@@ -171,10 +187,14 @@ def _holds_text(annotation: Any) -> bool:
 
 
 @card(
-    "C14", "settings-have-defaults", _FAMILY, "It can be run without a section of its own", after=("C10",),
+    "C14",
+    "settings-have-defaults",
+    _FAMILY,
+    "It can be run without a section of its own",
+    after=("C10",),
     action="Validate an empty section; secrets and the author's own sections are handed in.",
     expectation="Every setting has a default; one without is said by the author through a section of the suite.",
-)  # fmt: skip
+)
 def settings_have_defaults(subject: Subject) -> Result:
     """Look for required fields that no section fills."""
     model = subject.settings_class
@@ -187,11 +207,16 @@ def settings_have_defaults(subject: Subject) -> Result:
 
 
 @card(
-    "C15", "numbers-are-finite", _FAMILY, "Numbers refuse NaN and infinity", after=("C04",),
+    "C15",
+    "numbers-are-finite",
+    _FAMILY,
+    "Numbers refuse NaN and infinity",
+    after=("C04",),
     action="Hand `nan` and `inf` to every setting of the section that is a number.",
-    expectation="Validation refuses both.", prerequisite="a setting is a float or a Decimal",
+    expectation="Validation refuses both.",
+    prerequisite="a setting is a float or a Decimal",
     skipped_when="never; settings that are no numbers are passed over",
-)  # fmt: skip
+)
 def numbers_are_finite(subject: Subject) -> Result:
     """Try both values on every number."""
     model = subject.settings_class

@@ -19,11 +19,15 @@ _NONE = "no setting is a secret"
 
 
 @card(
-    "C75", "secrets-not-in-repr", _FAMILY, "No secret in what an instance shows of itself",
-    prerequisite="a setting is a secret", skipped_when=_NONE,
+    "C75",
+    "secrets-not-in-repr",
+    _FAMILY,
+    "No secret in what an instance shows of itself",
+    prerequisite="a setting is a secret",
+    skipped_when=_NONE,
     action="Write out the instance, its settings and its attributes with `repr` and `str`; misuse a setting.",
     expectation="The secret's value is in none of the texts, nor in the message about the misuse.",
-)  # fmt: skip
+)
 def secrets_not_in_repr(subject: Subject) -> Result:
     """Write everything out."""
     secrets = subject.secrets()
@@ -41,11 +45,19 @@ def secrets_not_in_repr(subject: Subject) -> Result:
 
 
 @card(
-    "C76", "secrets-not-in-answers", _FAMILY, "No secret in answers, errors and output", hooks=ASKED,
-    prerequisite="a setting is a secret", skipped_when=_NONE,
-    action="Ask ordinary questions, then ask with nonsense (`None` for every argument); read answers, errors, output and log.",
+    "C76",
+    "secrets-not-in-answers",
+    _FAMILY,
+    "No secret in answers, errors and output",
+    hooks=ASKED,
+    prerequisite="a setting is a secret",
+    skipped_when=_NONE,
+    action=(
+        "Ask ordinary questions, then ask with nonsense (`None` for every argument); read answers, errors, output "
+        "and log."
+    ),
     expectation="The secret's value is in none of them: they are journalled.",
-)  # fmt: skip
+)
 def secrets_not_in_answers(subject: Subject) -> Result:
     """Ask well and badly, and read everything."""
     if not subject.secrets():
@@ -59,7 +71,8 @@ def secrets_not_in_answers(subject: Subject) -> Result:
                 text, what = _heard(guest, question)
                 if CANARY in text:
                     return failed(
-                        f"{what} of {question.hook} shows a secret; leave secrets out of inputs, reasons and error texts"
+                        f"{what} of {question.hook} shows a secret; leave secrets out of inputs, reasons and "
+                        "error texts"
                     )
     finally:
         logging.getLogger().removeHandler(log)
@@ -95,11 +108,16 @@ def _heard(guest: Guest, question: Question) -> tuple[str, str]:
 
 
 @card(
-    "C77", "secrets-not-in-refusals", _FAMILY, "No secret in the message about wrong settings",
-    prerequisite="a setting is a secret", skipped_when=_NONE, after=("C10",),
+    "C77",
+    "secrets-not-in-refusals",
+    _FAMILY,
+    "No secret in the message about wrong settings",
+    prerequisite="a setting is a secret",
+    skipped_when=_NONE,
+    after=("C10",),
     action="Validate a section that holds the secret and an unknown key.",
     expectation="The refusal does not show the secret's value.",
-)  # fmt: skip
+)
 def secrets_not_in_refusals(subject: Subject) -> Result:
     """Read the refusal."""
     model = subject.settings_class

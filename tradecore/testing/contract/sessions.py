@@ -85,20 +85,33 @@ def _play(subject: Subject, *acts: tuple[bool, int | None, str]) -> Result:
 
 
 @card(
-    "C80", "full-session", _FAMILY, "A whole session with it holds every invariant", after=("C04", "C20"),
-    action="Run it with guests for the hooks that it lacks over a seeded market on the twin, invariants checked at each commit.",
-    expectation="No invariant is broken, it has no fault, the run ends with 0.", skipped_when=_SLOW,
-)  # fmt: skip
+    "C80",
+    "full-session",
+    _FAMILY,
+    "A whole session with it holds every invariant",
+    after=("C04", "C20"),
+    action=(
+        "Run it with guests for the hooks that it lacks over a seeded market on the twin, invariants checked at each "
+        "commit."
+    ),
+    expectation="No invariant is broken, it has no fault, the run ends with 0.",
+    skipped_when=_SLOW,
+)
 def full_session(subject: Subject) -> Result:
     """Play to the end."""
     return _play(subject, (True, None, "a session with the plugin"))
 
 
 @card(
-    "C81", "session-without-it", _FAMILY, "The same session without it ends clean", after=("C04", "C20", "C80"),
+    "C81",
+    "session-without-it",
+    _FAMILY,
+    "The same session without it ends clean",
+    after=("C04", "C20", "C80"),
     action="Run half of the session with it, go on in the same state folder without it, other guests in its place.",
-    expectation="No invariant is broken, the run ends with 0: what it left can be led by others.", skipped_when=_SLOW,
-)  # fmt: skip
+    expectation="No invariant is broken, the run ends with 0: what it left can be led by others.",
+    skipped_when=_SLOW,
+)
 def session_without_it(subject: Subject) -> Result:
     """Switch it off half-way."""
     half = subject.grid().warmup_rows + _ROWS // 2
@@ -110,10 +123,15 @@ def session_without_it(subject: Subject) -> Result:
 
 
 @card(
-    "C82", "session-restarted", _FAMILY, "A session gone on with after a stop holds every invariant", after=("C04", "C20", "C80"),
+    "C82",
+    "session-restarted",
+    _FAMILY,
+    "A session gone on with after a stop holds every invariant",
+    after=("C04", "C20", "C80"),
     action="Stop the session half-way and go on in the same state folder with a new instance.",
-    expectation="No invariant is broken, it has no fault, the run ends with 0.", skipped_when=_SLOW,
-)  # fmt: skip
+    expectation="No invariant is broken, it has no fault, the run ends with 0.",
+    skipped_when=_SLOW,
+)
 def session_restarted(subject: Subject) -> Result:
     """Stop and go on."""
     half = subject.grid().warmup_rows + _ROWS // 2

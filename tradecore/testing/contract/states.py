@@ -30,11 +30,19 @@ _SKIPPED = frozenset(
 
 
 @card(
-    "C70", "restart-in-each-phase", _FAMILY, "A restart in any phase changes no answer", hooks=ASKED, after=("C20", "C21"),
-    action="Lead one instance through a trade: wish, size, check, each attempt, the open position row by row, the exit. At every "
-    "step ask a new instance too.",
+    "C70",
+    "restart-in-each-phase",
+    _FAMILY,
+    "A restart in any phase changes no answer",
+    hooks=ASKED,
+    after=("C20",),
+    action=(
+        "Lead one instance through a trade: wish, size, check, each attempt, the open position row by row, the exit. "
+        "At every "
+        "step ask a new instance too."
+    ),
     expectation="The new one answers the same: all it needs is what the core hands over.",
-)  # fmt: skip
+)
 def restart_in_each_phase(subject: Subject) -> Result:
     """Compare one that lived with one that just began."""
     for number in range(len(subject.sections)):
@@ -44,7 +52,8 @@ def restart_in_each_phase(subject: Subject) -> Result:
             if one != other:
                 return failed(
                     f"{question.hook} in the phase '{question.about}' answers otherwise after a restart: "
-                    f"{difference(one, other)}{subject.about(number)}; rebuild what you need from the arguments (attempts, "
+                    f"{difference(one, other)}{subject.about(number)}; rebuild what you need from the arguments "
+                    "(attempts, "
                     "position.peak_price, memo, portfolio), an instance's own memory is lost"
                 )
     return PASSED
@@ -87,10 +96,15 @@ def _lead(frame: Any, start: int) -> Iterator[Question]:
 
 
 @card(
-    "C71", "instances-share-nothing", _FAMILY, "Two instances do not know each other", hooks=ASKED, after=("C20", "C21"),
+    "C71",
+    "instances-share-nothing",
+    _FAMILY,
+    "Two instances do not know each other",
+    hooks=ASKED,
+    after=("C20",),
     action="Ask one instance; make others with each section and ask them; ask the first again.",
     expectation="The first one's answers agree to the bit.",
-)  # fmt: skip
+)
 def instances_share_nothing(subject: Subject) -> Result:
     """Interleave instances."""
     first = subject.fresh()
@@ -105,16 +119,25 @@ def instances_share_nothing(subject: Subject) -> Result:
         if one != two:
             return failed(
                 f"{question.hook} on {question.about} answered otherwise after another instance was asked: "
-                f"{difference(one, two)}; move what is shared (a module's or a class's variable) into the instance's settings"
+                f"{difference(one, two)}; move what is shared (a module's or a class's variable) into the "
+                "instance's settings"
             )
     return PASSED
 
 
 @card(
-    "C72", "no-module-state", _FAMILY, "Nothing is kept in a module or a class", hooks=ASKED, after=(),
-    action="Compare the dictionaries, lists, sets and plain values of the plugin's modules and class before and after asking.",
+    "C72",
+    "no-module-state",
+    _FAMILY,
+    "Nothing is kept in a module or a class",
+    hooks=ASKED,
+    after=(),
+    action=(
+        "Compare the dictionaries, lists, sets and plain values of the plugin's modules and class before and after "
+        "asking."
+    ),
     expectation="They are the same: what is kept there is shared by all instances and lost with the process.",
-)  # fmt: skip
+)
 def no_module_state(subject: Subject) -> Result:
     """Compare modules before and after."""
     before = _kept(subject)
@@ -123,13 +146,14 @@ def no_module_state(subject: Subject) -> Result:
         for question in ordinary(guest, subject.grid(number), seed=71):
             try:
                 guest.asks[question.hook](*question.arguments)
-            except Exception:  # noqa: BLE001, S112 - what a hook raises is told by the card that asks for accepted answers
+            except Exception:  # noqa: BLE001 - what a hook raises is told by the card that asks for accepted answers
                 continue
     after = _kept(subject)
     changed = sorted(name for name in after if before.get(name) != after[name])
     if changed:
         return failed(
-            f"{', '.join(changed)} changed while the plugin was asked; keep nothing in modules or classes, two plugins of the "
+            f"{', '.join(changed)} changed while the plugin was asked; keep nothing in modules or classes, two "
+            "plugins of the "
             "same class would share it and a restart would lose it"
         )
     return PASSED

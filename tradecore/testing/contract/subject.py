@@ -67,7 +67,7 @@ class Subject:
 
     def section(self, number: int = 0) -> dict[str, Any]:
         """One section with the canary in every secret that it leaves out."""
-        secrets = {name: CANARY for name in self.secrets()}
+        secrets = dict.fromkeys(self.secrets(), CANARY)
         return secrets | dict(self.sections[number])
 
     def secrets(self) -> tuple[str, ...]:
@@ -150,7 +150,8 @@ def subject_of(
         if plugin not in installed:
             known = ", ".join(installed) or "none"
             raise PluginLoadError(
-                f"{plugin}: expected an installed plugin, was {plugin!r}{nearest(plugin, installed)} (installed: {known})"
+                f"{plugin}: expected an installed plugin, was {plugin!r}{nearest(plugin, installed)} (installed: "
+                f"{known})"
             )
         info = installed[plugin]
         try:

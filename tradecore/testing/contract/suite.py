@@ -15,7 +15,9 @@ from tradecore.testing.plugin import CARD_RESULT, REPORT_HEAD
 
 
 class ContractSuite:
-    """The suite as tests to inherit; a subclass names its plugin and is collected by pytest::
+    """The suite as tests to inherit; a subclass names its plugin and is collected by pytest.
+
+    ::
 
     class TestContract(ContractSuite):
         plugin_name = "signals_drop"

@@ -90,7 +90,8 @@ def _judge(heard: _Heard, about: str) -> Result:
     if heard.late:
         late = heard.late[0]
         return failed(
-            f"{late.hook} took {late.duration_ms:.0f} ms {about}, its deadline is {late.limit_ms:g} ms; hand the work to a task"
+            f"{late.hook} took {late.duration_ms:.0f} ms {about}, its deadline is {late.deadline_ms:g} ms; hand the "
+            "work to a task"
         )
     return PASSED
 
@@ -100,11 +101,18 @@ def _resources(guest: Guest, folder: str) -> Mapping[str, Resources]:
 
 
 @card(
-    "C60", "fills-in-any-order", _FAMILY, "Fills come in part, late, twice and out of order", hooks=("on_fill",),
-    action="Tell of partial fills, of one again with its event id, of one that is older than the last, of one that belongs to no "
-    "position, and of fills of an exit.",
+    "C60",
+    "fills-in-any-order",
+    _FAMILY,
+    "Fills come in part, late, twice and out of order",
+    hooks=("on_fill",),
+    action=(
+        "Tell of partial fills, of one again with its event id, of one that is older than the last, of one that "
+        "belongs to no "
+        "position, and of fills of an exit."
+    ),
     expectation="No fault, each within the deadline.",
-)  # fmt: skip
+)
 def fills_in_any_order(subject: Subject) -> Result:
     """Tell of every kind of fill."""
 
@@ -122,10 +130,14 @@ def fills_in_any_order(subject: Subject) -> Result:
 
 
 @card(
-    "C61", "failures-of-every-reason", _FAMILY, "An intent may fail for every reason there is", hooks=("on_fail",),
+    "C61",
+    "failures-of-every-reason",
+    _FAMILY,
+    "An intent may fail for every reason there is",
+    hooks=("on_fail",),
     action="Tell of entries and exits that ended without a fill, for each reason code, one of them twice.",
     expectation="No fault, each within the deadline.",
-)  # fmt: skip
+)
 def failures_of_every_reason(subject: Subject) -> Result:
     """Tell of every reason."""
 
@@ -138,9 +150,14 @@ def failures_of_every_reason(subject: Subject) -> Result:
 
 
 @card(
-    "C62", "events-as-declared", _FAMILY, "Events of the declared kinds are heard", hooks=("on_event",),
-    action="Tell of one event of each kind that the plugin declares, twice.", expectation="No fault, each within the deadline.",
-)  # fmt: skip
+    "C62",
+    "events-as-declared",
+    _FAMILY,
+    "Events of the declared kinds are heard",
+    hooks=("on_event",),
+    action="Tell of one event of each kind that the plugin declares, twice.",
+    expectation="No fault, each within the deadline.",
+)
 def events_as_declared(subject: Subject) -> Result:
     """Tell of each declared kind."""
     guest = subject.fresh()
@@ -170,11 +187,17 @@ def sample(hint: Any) -> Any:
 
 
 @card(
-    "C63", "clean-shutdown", _FAMILY, "It starts, ends within its deadline and leaves nothing running",
+    "C63",
+    "clean-shutdown",
+    _FAMILY,
+    "It starts, ends within its deadline and leaves nothing running",
     hooks=("on_start", "on_shutdown", "on_fill", "on_fail", "on_event"),
-    action="Tell of the start, of fills and failures, of the shutdown; then the same without a start, as after a failed one.",
+    action=(
+        "Tell of the start, of fills and failures, of the shutdown; then the same without a start, as after a failed "
+        "one."
+    ),
     expectation="No fault, each within its deadline; no thread and no task is left.",
-)  # fmt: skip
+)
 def clean_shutdown(subject: Subject) -> Result:
     """Start, work, end, and look around."""
     for started in (True, False):
@@ -202,12 +225,17 @@ def clean_shutdown(subject: Subject) -> Result:
 
 
 @card(
-    "C64", "being-told-decides-nothing", _FAMILY, "What a plugin was told does not change its answers", hooks=_TOLD,
-    after=("C20", "C21"), prerequisite="the plugin has a telling hook and one whose answer counts",
+    "C64",
+    "being-told-decides-nothing",
+    _FAMILY,
+    "What a plugin was told does not change its answers",
+    hooks=_TOLD,
+    after=("C20",),
+    prerequisite="the plugin has a telling hook and one whose answer counts",
     skipped_when="it has no telling hook, or none whose answer counts",
     action="Ask ordinary questions, tell of start, fills and failures, ask again.",
     expectation="The answers agree to the bit: after a restart nothing would be known of what was told before.",
-)  # fmt: skip
+)
 def being_told_decides_nothing(subject: Subject) -> Result:
     """Ask before and after."""
     guest = subject.fresh()
@@ -232,7 +260,8 @@ def being_told_decides_nothing(subject: Subject) -> Result:
         if one != two:
             return failed(
                 f"{question.hook} on {question.about} answered otherwise after fills and failures were told: "
-                f"{difference(one, two)}; read the portfolio or the attempts, keep a job's answer for what must be remembered"
+                f"{difference(one, two)}; read the portfolio or the attempts, keep a job's answer for what must "
+                "be remembered"
             )
     return PASSED
 
@@ -241,10 +270,18 @@ def being_told_decides_nothing(subject: Subject) -> Result:
 
 
 @card(
-    "C65", "jobs-go-on", _FAMILY, "Jobs answer from nothing and from their own last answer", hooks=("jobs",), after=("C20",),
-    action="Ask each job without a last answer, then with the state that it gave as it comes back from JSON; a new instance too.",
+    "C65",
+    "jobs-go-on",
+    _FAMILY,
+    "Jobs answer from nothing and from their own last answer",
+    hooks=("jobs",),
+    after=("C20",),
+    action=(
+        "Ask each job without a last answer, then with the state that it gave as it comes back from JSON; a new "
+        "instance too."
+    ),
     expectation="The answers are accepted; old and new instance agree.",
-)  # fmt: skip
+)
 def jobs_go_on(subject: Subject) -> Result:
     """Carry states from answer to answer."""
     frame = subject.grid().frame(51, empty=0.0)
@@ -257,7 +294,8 @@ def jobs_go_on(subject: Subject) -> Result:
                 again = ask_job(subject.fresh(), name, portfolio, market, last)
                 if fingerprint(answer) != fingerprint(again):
                     return failed(
-                        f"job {name}: a new instance proposes something else from the same last answer; keep what must be "
+                        f"job {name}: a new instance proposes something else from the same last answer; keep what "
+                        "must be "
                         "remembered in JobAnswer(state=...)"
                     )
                 if answer is not None and answer.state is not None:
@@ -266,10 +304,15 @@ def jobs_go_on(subject: Subject) -> Result:
 
 
 @card(
-    "C66", "universe-names-its-reasons", _FAMILY, "Symbols are kept or removed with a reason", hooks=("universe",), after=("C20",),
+    "C66",
+    "universe-names-its-reasons",
+    _FAMILY,
+    "Symbols are kept or removed with a reason",
+    hooks=("universe",),
+    after=("C20",),
     action="Ask about three symbols, one of them without a quote, in two orders.",
     expectation="The answers are accepted and agree on each symbol.",
-)  # fmt: skip
+)
 def universe_names_its_reasons(subject: Subject) -> Result:
     """Ask in two orders."""
     guest = subject.fresh()

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from tradecore.hooks.specs import HOOKS, Hooks
 from tradecore.hooks.guest import spec_arguments
+from tradecore.hooks.specs import HOOKS, Hooks
 from tradecore.market.frame import Market, MarketFrame
 from tradecore.model.book import Book, Level
 from tradecore.model.fill import Fill, VenueTrade
@@ -121,11 +121,12 @@ def portfolios(now_ms: int, price: Decimal = HUNDRED) -> Mapping[str, Portfolio]
         closed=(won, lost) * 150, trades_today=7, orders_last_minute=3, dust={"C0": _D("0.00001")},
         fill_rate_24h={SYMBOL: FillRate(9, 6)}, marks={SYMBOL: price}, quote_rates={SYMBOL: _D(1)},
     )  # fmt: skip
+    poor = portfolio_of(now_ms, equity=ZERO, equity_day_open=ZERO, equity_day_peak=ZERO, free=ZERO)
     lock = Lock(SYMBOL, "cooling down", "some_guard", now_ms + 60_000)
     return {
         "an empty account": portfolio_of(now_ms),
         "an account with a position, a live entry and 300 closed ones": busy,
-        "an account without money": portfolio_of(now_ms, equity=ZERO, equity_day_open=ZERO, equity_day_peak=ZERO, free=ZERO),
+        "an account without money": poor,
         "an account far below its peak": portfolio_of(now_ms, equity=_D(5_000), free=_D(5_000)),
         "a locked symbol": portfolio_of(now_ms, locks=(lock,)),
     }  # fmt: skip

@@ -3,8 +3,8 @@
 Three nets, because none is enough alone:
 
 * a profile function sees every call that Python code makes, whatever name it was imported under;
-* an audit hook sees files, sockets, processes and threads, even where C code opens them. Audit hooks cannot be removed, so
-  there is one for the process, which does nothing outside of a watch;
+* an audit hook sees files, sockets, processes and threads, even where C code opens them. Audit hooks cannot be removed,
+  so there is one for the process, which does nothing outside of a watch;
 * numpy's random functions are wrapped, because compiled extension code is not profiled.
 
 A watch says what was touched and from which line of the plugin.
@@ -51,8 +51,8 @@ class Touch(NamedTuple):
 
 _AUDITED: Final = {
     "open": FILES, "os.listdir": FILES, "os.scandir": FILES, "os.mkdir": FILES, "os.remove": FILES, "os.rename": FILES,
-    "os.rmdir": FILES, "os.truncate": FILES, "os.link": FILES, "os.symlink": FILES, "os.chdir": FILES, "os.chmod": FILES,
-    "sqlite3.connect": FILES, "mmap.__new__": FILES, "ctypes.dlopen": FILES,
+    "os.rmdir": FILES, "os.truncate": FILES, "os.link": FILES, "os.symlink": FILES, "os.chdir": FILES,
+    "os.chmod": FILES, "sqlite3.connect": FILES, "mmap.__new__": FILES, "ctypes.dlopen": FILES,
     "os.putenv": ENVIRONMENT, "os.unsetenv": ENVIRONMENT,
     "socket.__new__": NETWORK, "socket.connect": NETWORK, "socket.bind": NETWORK, "socket.getaddrinfo": NETWORK,
     "socket.gethostbyname": NETWORK, "socket.sendto": NETWORK,
@@ -60,15 +60,16 @@ _AUDITED: Final = {
     "os.posix_spawn": THREADS, "os.spawn": THREADS, "_thread.start_new_thread": THREADS, "signal.pthread_kill": THREADS,
 }  # fmt: skip
 _BY_OWNER: Final = {
-    "time": CLOCK, "_random": CHANCE, "_socket": NETWORK, "_ssl": NETWORK, "_thread": THREADS, "_posixsubprocess": THREADS,
+    "time": CLOCK, "_random": CHANCE, "_socket": NETWORK, "_ssl": NETWORK, "_thread": THREADS,
+    "_posixsubprocess": THREADS,
 }  # fmt: skip
 #: Functions of the time module that only turn a moment into another form.
 _PURE_TIME: Final = frozenset({"mktime", "strptime", "struct_time"})
 _DATE_READS: Final = frozenset({"now", "utcnow", "today"})
 _POSIX: Final = {
     "urandom": CHANCE, "getrandom": CHANCE, "fork": THREADS, "system": THREADS, "posix_spawn": THREADS, "times": CLOCK,
-    "getpid": ENVIRONMENT, "getcwd": ENVIRONMENT, "getlogin": ENVIRONMENT, "uname": ENVIRONMENT, "cpu_count": ENVIRONMENT,
-    "getloadavg": ENVIRONMENT, "putenv": ENVIRONMENT,
+    "getpid": ENVIRONMENT, "getcwd": ENVIRONMENT, "getlogin": ENVIRONMENT, "uname": ENVIRONMENT,
+    "cpu_count": ENVIRONMENT, "getloadavg": ENVIRONMENT, "putenv": ENVIRONMENT,
 }  # fmt: skip
 _POSIX_PURE: Final = frozenset({"fspath", "register_at_fork", "strerror"})
 _LOCKS: Final = frozenset({"allocate_lock", "get_ident", "RLock", "get_native_id"})

@@ -1,0 +1,19 @@
+"""The suite bites: each seeded defect is caught by the card that names it, with a message that says what to change."""
+
+from tradecore.testing.contract.cards import Outcome
+from tradecore.testing.contract.runner import CARDS
+
+
+def test_a_defect_is_caught_by_its_card(defect):
+    result = defect.judged()
+    assert result.outcome is Outcome.FAILED, result
+    assert defect.says in result.reason
+    # What was found, then what to change.
+    assert "; " in result.reason, result.reason
+
+
+def test_there_are_enough_defects_and_most_cards_have_one(defects):
+    assert len(defects) >= 32
+    assert len({(one.plugin, one.id) for one in defects}) == len(defects)
+    bitten = {one.card for one in defects}
+    assert {card.number for card in CARDS} - bitten == {"C05", "C06", "C34", "C81"}
