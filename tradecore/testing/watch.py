@@ -16,7 +16,8 @@ from tradecore.model.records import Posting, Row
 from tradecore.model.units import ZERO, exact_sum, minus, plus, times
 from tradecore.ports.store import Store
 from tradecore.testing.around import AroundStore
-from tradecore.testing.invariants import Violation, worst_left
+from tradecore.testing.invariants import Violation
+from tradecore.testing.money_checks import worst_left
 
 _ASSETS = "assets"
 
