@@ -36,8 +36,9 @@ def run(*command: object, cwd: Path, **extra: str) -> Ran:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("TRADECORE_", "PYTHON", "PYTEST"))}
     environment = {**kept, "NO_COLOR": "1", "COLUMNS": "200", **extra}
     done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120
-    )
+        [str(part) for part in command], cwd=cwd, env=environment, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
