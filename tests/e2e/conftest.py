@@ -107,7 +107,7 @@ def sound(market: Market) -> Callable[..., list[str]]:
 
 def clean(ended: Ended, code: int = 0) -> dict[str, Any]:
     """Hold an end against what a person must see: the exit code, no traceback, no complaint but notes."""
-    assert ended.code == code, (ended.code, ended.err)
+    assert ended.code == code, f"exit {ended.code}: {ended.err}"
     assert not ended.traceback, ended.err
     assert [line for line in ended.complaints if "note:" not in line] == []
     return ended.summary
@@ -115,7 +115,7 @@ def clean(ended: Ended, code: int = 0) -> dict[str, Any]:
 
 def refused(ended: Ended, *words: str, code: int = 2) -> str:
     """Hold a refusal against what a person must see: one line with certain words, and no traceback."""
-    assert ended.code == code, (ended.code, ended.err)
+    assert ended.code == code, f"exit {ended.code}: {ended.err}"
     assert not ended.traceback, ended.err
     complaints = [line for line in ended.complaints if "note:" not in line]
     assert len(complaints) == 1, ended.err

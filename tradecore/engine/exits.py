@@ -142,6 +142,8 @@ class Exits:
         position = desk.books.positions.get(position_id)
         if position is None:
             return "is closed"
+        if desk.stopping:
+            return "the run is ending; the next one goes on with it"
         instrument = desk.instruments[position.symbol]
         free = self._money.free_base(instrument.base)
         quantity = floor_to_lot(max(ZERO, min(position.quantity, free)), instrument.lot_size)

@@ -126,9 +126,16 @@ class Coordinator:
         desk = self._engine.desk
         while self._engine.jobs.busy:
             await desk.clock.sleep(0.05)
+        async with desk.transaction():
+            pass  # who was in line before, as an exit about to begin, has had its turn; nobody begins one any more
         if desk.config.keep_orders:
             return
-        while self._engine.execution.running or any(a.state in ATTEMPT_LIVE for a in desk.books.attempts.values()):
+        books = desk.books
+        while (
+            books.intents
+            or self._engine.execution.running
+            or any(a.state in ATTEMPT_LIVE for a in books.attempts.values())
+        ):
             await desk.clock.sleep(0.05)
 
     async def _tell_guests(self) -> None:

@@ -116,8 +116,10 @@ class Startup:
         desk = self._desk
         before = desk.clock.now_ms()
         server = await self._insist("time", desk.venue.server_time_ms)
-        skew = server - (before + desk.clock.now_ms()) // 2
-        if abs(skew) > desk.venue.timing.receive_window_ms // 2:
+        after = desk.clock.now_ms()
+        skew = server - (before + after) // 2
+        # the venue looked at its clock at some moment between the two of ours: so far the figure may be wrong
+        if abs(skew) - (after - before) // 2 > desk.venue.timing.receive_window_ms // 2:
             text = f"clock is {skew} ms off the venue's, limit {desk.venue.timing.receive_window_ms // 2} ms"
             desk.alert("clock_skew", "critical", text)
             await change_trading_state(desk, TradingState.HALTED, "core", text)
