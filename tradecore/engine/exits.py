@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from tradecore.engine.desk import Desk, ids_of
 from tradecore.engine.execution import Execution
+from tradecore.engine.holding import close_if_unsellable, position_updated
 from tradecore.engine.intents import create_intents
 from tradecore.engine.levels import Trigger
 from tradecore.engine.money import VenueMoney
@@ -212,12 +213,12 @@ class Exits:
             if current is None or current.state is PositionState.CLOSED:
                 return "is closed"
             if refusal.reason in _SMALL and free >= current.quantity:
-                self._settler.close_if_unsellable(work, current, current.close_reason or Reason.DUST_REMAINDER)
+                close_if_unsellable(desk, work, current, current.close_reason or Reason.DUST_REMAINDER)
                 return f"too small to sell, booked as dust: {facts}"
             since = current.unsellable_since_ms or desk.clock.now_ms()
             unsellable = current._replace(state=PositionState.UNSELLABLE, unsellable_since_ms=since)
             work.put(unsellable)
-            work.tell(self._settler.updated(unsellable, f"unsellable: {facts}"))
+            work.tell(position_updated(desk, unsellable, f"unsellable: {facts}"))
         age = desk.clock.now_ms() - since
         desk.alert("position_unsellable", "critical", f"{position.symbol} for {age} ms: {facts}, free={free}")
         waits = desk.config.exit_ladder.backoff_s

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from tradecore.engine.budget import release, worst_spend
 from tradecore.engine.desk import Desk, Transaction, ids_of
+from tradecore.engine.holding import close_if_unsellable
 from tradecore.engine.settle import Settler
 from tradecore.model.events import BudgetReleased, BudgetReserved, IntentCleared, IntentCreated
 from tradecore.model.intent import (
@@ -106,7 +107,7 @@ async def end_intent(desk: Desk, settler: Settler, intent_id: IntentId, reason: 
         if intent.reduces and intent.position_id is not None:
             position = work.position(intent.position_id)
             if position is not None and position.position_id in desk.books.positions:
-                settler.close_if_unsellable(work, position, position.close_reason or Reason.LEAVE)
+                close_if_unsellable(desk, work, position, position.close_reason or Reason.LEAVE)
         elif row.executed_quantity > 0:
             count_trade(desk, work, now)
     desk.tally.intents[str(state)] += 1

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from tradecore.engine.desk import Desk, Transaction
 from tradecore.engine.exits import Exits
+from tradecore.engine.holding import position_updated
 from tradecore.engine.levels import Followed, Trigger, combine, same_levels, trigger_of, with_silent
 from tradecore.engine.settle import Booked, Settler
 from tradecore.market.frame import MarketFrame
@@ -111,7 +112,7 @@ class Leading:
         if stop is not None and (before is None or stop > before) and old.levels.set_ms:
             work.tell(TrailingUpdate(new.position_id, new.symbol, new.levels.stop_by, before, stop, new.peak_price))
         else:
-            work.tell(self._settler.updated(new, "levels"))
+            work.tell(position_updated(self._desk, new, "levels"))
 
     # Watching -------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from tradecore.engine.budget import consume
 from tradecore.engine.desk import Desk, Transaction, ids_of
+from tradecore.engine.evidence import code_of, echo_of
+from tradecore.engine.holding import move_position
 from tradecore.engine.ledger import entry_event, trade_postings
-from tradecore.engine.portfolio import close_position, open_position, with_fill
 from tradecore.model.events import (
     DuplicateOrderFound,
     Ids,
@@ -21,9 +22,6 @@ from tradecore.model.events import (
     OrderDone,
     OrderFailed,
     OrderFill,
-    PositionClosed,
-    PositionOpened,
-    PositionUpdated,
 )
 from tradecore.model.fill import Fill, VenueTrade
 from tradecore.model.intent import Intent
@@ -36,21 +34,15 @@ from tradecore.model.order import (
     VenueStatus,
     check_attempt_move,
 )
-from tradecore.model.position import Position, PositionState, all_fees_quote, realised_pnl_quote
+from tradecore.model.position import Position
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, Report
 from tradecore.model.units import (
-    ONE,
     ZERO,
     ClientOrderId,
-    Side,
-    TimeInForce,
     exact_sum,
-    floor_to_lot,
-    minus,
     plus,
     ratio,
-    times,
 )
 
 _OUTCOME_OF = {
@@ -196,14 +188,14 @@ class Settler:
             new = self._reopen(work, new)
             self._desk.alert("order_reopened", "critical", f"{attempt.wire_id} executed more after its end")
         if outcome is not None:
-            new = self._move(new, AttemptState.CLOSED)._replace(outcome=outcome, code=_code_of(new, outcome))
+            new = self._move(new, AttemptState.CLOSED)._replace(outcome=outcome, code=code_of(new, outcome))
         elif new.state in ATTEMPT_UNPROVEN:
             new = self._move(new, AttemptState.OPEN)
         if new == attempt:
             return
         if attempt.state in ATTEMPT_UNPROVEN:
             status = str(report.status) if report.status is not None else ""
-            echo = _echo(attempt, report)
+            echo = echo_of(attempt, report)
             work.tell(OrderAck(attempt.symbol, attempt.number, status, echo, latency_ms), self._ids(work, new))
             if echo != "same":
                 self._desk.alert("echo_mismatch", "warning", f"{attempt.symbol} {attempt.wire_id}: {echo}")
@@ -269,61 +261,8 @@ class Settler:
         work.tell(entry_event(legs), ids)
         first = row.executed_quantity == 0
         work.put(row._replace(executed_quantity=plus(row.executed_quantity, trade.quantity)))
-        position = self._move_position(work, intent, trade, first)
+        position = move_position(self._desk, work, intent, trade, first)
         booked.append(Booked(fill, intent, position))
-
-    def _move_position(self, work: Transaction, intent: Intent, trade: VenueTrade, first: bool) -> Position | None:
-        if intent.position_id is None:
-            return None
-        old = work.position(intent.position_id)
-        ids = ids_of(intent)
-        if old is None:
-            if trade.side is Side.SELL:
-                return None
-            new = open_position(intent, trade, self._desk.rate)
-            work.put(new)
-            work.tell(PositionOpened(new.position_id, new.symbol, new.plugin, new.quantity, new.average_price), ids)
-            return new
-        if old.state is PositionState.CLOSED:  # a late fill: what was dust is position again
-            old = old._replace(state=PositionState.OPEN, quantity=old.dust_quantity, dust_quantity=ZERO, closed_ms=None)
-        new = with_fill(old, trade, self._desk.rate, first_of_intent=first and trade.side is Side.BUY)
-        work.put(new)
-        work.tell(self.updated(new, "fill"), ids)
-        return new
-
-    def updated(self, position: Position, what: str) -> PositionUpdated:
-        """Describe a position at its newest mark."""
-        mark = self._desk.mark(position.symbol)
-        pnl = times(position.quantity, minus(mark, position.average_price)) if mark is not None else None
-        return PositionUpdated(
-            position.position_id, position.symbol, what, position.quantity, position.average_price, mark, pnl,
-            position.peak_price, position.levels.stop, position.levels.take,
-            self._desk.clock.now_ms() - position.opened_ms,
-        )  # fmt: skip
-
-    def close_if_unsellable(self, work: Transaction, position: Position, reason: Reason) -> Position:
-        """End a position of which nothing can be sold any more; the rest is dust, booked as such (R28)."""
-        instrument = self._desk.instruments.get(position.symbol)
-        if instrument is not None and position.quantity > 0:
-            lots = floor_to_lot(position.quantity, instrument.lot_size)
-            price = self._desk.mark(position.symbol) or position.average_price
-            if lots >= instrument.min_quantity and lots > 0 and times(lots, price) >= instrument.min_notional_quote:
-                return position
-        closed = close_position(position, self._desk.clock.now_ms(), reason)
-        work.put(closed)
-        pnl = realised_pnl_quote(closed)
-        fees = all_fees_quote(closed)
-        work.tell(
-            PositionClosed(
-                closed.position_id, closed.symbol, closed.plugin, str(reason), pnl, fees,
-                (closed.closed_ms or 0) - closed.opened_ms, closed.dust_quantity,
-            )
-        )  # fmt: skip
-        tally = self._desk.tally
-        rate = instrument.quote_rate if instrument is not None else ONE
-        tally.positions_closed += 1
-        tally.realised_pnl = plus(tally.realised_pnl, times(pnl, rate))
-        return closed
 
     # The end of an attempt ------------------------------------------------------------------------------------
 
@@ -341,7 +280,7 @@ class Settler:
         assert attempt.outcome is not None, attempt
         now = desk.clock.now_ms()
         if not attempt.code:
-            attempt = attempt._replace(code=_code_of(attempt, attempt.outcome))
+            attempt = attempt._replace(code=code_of(attempt, attempt.outcome))
         attempt = self._move(attempt, AttemptState.SETTLED)._replace(settled_ms=now)
         quote = self._quote_of(work, attempt)
         attempt = attempt._replace(executed_quote=quote)
@@ -397,34 +336,3 @@ class Settler:
         row = work.intent(attempt.intent_id)
         assert row is not None
         return ids_of(row.intent, attempt)
-
-
-def _code_of(attempt: Attempt, outcome: Outcome) -> str:
-    """Name an end that the venue gave no code for."""
-    if attempt.code:
-        return attempt.code
-    reason = Reason.CANCELED_BY_VENUE
-    if attempt.executed_quantity > 0:
-        reason = Reason.FILLED if outcome is Outcome.FILLED else Reason.ACCEPTED
-    elif outcome is Outcome.CANCELED and attempt.state is AttemptState.CANCELING:
-        reason = Reason.CANCELED_BY_US
-    elif outcome is Outcome.REJECTED:
-        reason = Reason.VENUE_REJECTED
-    elif attempt.request.time_in_force is not TimeInForce.GTC:
-        reason = Reason.EXPIRED_UNFILLED
-    return str(reason)
-
-
-def _echo(attempt: Attempt, report: OrderReport) -> str:
-    """Compare what the venue reports with what was asked (R11): ``same`` or what differs."""
-    asked = attempt.request
-    differs = [
-        f"{name} asked {wanted} was {got}"
-        for name, wanted, got in (
-            ("time_in_force", asked.time_in_force, report.time_in_force),
-            ("price", asked.price, report.price),
-            ("quantity", asked.quantity, report.quantity),
-        )
-        if got is not None and got != wanted
-    ]
-    return ", ".join(differs) or "same"
