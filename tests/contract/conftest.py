@@ -33,7 +33,9 @@ class Defect(NamedTuple):
         spec = importlib.util.find_spec(home)
         source = Path(spec.origin).read_text(encoding="utf-8")
         for find, put in self.change:
-            assert source.count(find) == 1, f"{self.id}: expected once in {home}, was {source.count(find)} times: {find}"
+            assert source.count(find) == 1, (
+                f"{self.id}: expected once in {home}, was {source.count(find)} times: {find}"
+            )
             source = source.replace(find, put)
         module = ModuleType(f"defect_{self.id.replace('-', '_')}")
         sys.modules[module.__name__] = module

@@ -3,6 +3,10 @@
 from tradecore.testing.contract.cards import Outcome
 from tradecore.testing.contract.runner import CARDS
 
+#: Cards whose question no change to a plugin's source can fail alone: metadata, the proof that rests on C30 to C32, and
+#: sessions that rest on C80.
+UNBITTEN = {"C05", "C06", "C34", "C81", "C83"}
+
 
 def test_a_defect_is_caught_by_its_card(defect):
     result = defect.judged()
@@ -16,4 +20,4 @@ def test_there_are_enough_defects_and_most_cards_have_one(defects):
     assert len(defects) >= 32
     assert len({(one.plugin, one.id) for one in defects}) == len(defects)
     bitten = {one.card for one in defects}
-    assert {card.number for card in CARDS} - bitten == {"C05", "C06", "C34", "C81"}
+    assert {card.number for card in CARDS} - bitten == UNBITTEN

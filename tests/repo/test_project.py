@@ -65,7 +65,7 @@ def tox(root) -> configparser.ConfigParser:
 
 def test_tox_asks_every_question_and_describes_it(tox, plugins):
     listed = tox["tox"]["env_list"].split()
-    assert listed == ["lint", "type", "imports", "core", f"plugin-{{{tox_names(tox)}}}", "docs"]
+    assert listed == ["lint", "type", "imports", "core", f"plugin-{{{tox_names(tox)}}}", "contract", "docs"]
     assert sorted(tox_names(tox).split(",")) == plugins
     for name in listed:
         assert tox[f"testenv:{name}"]["description"]

@@ -1,4 +1,4 @@
-"""The pytest plugin: ``--tradecore-plugin NAME`` runs the contract suite, ``--tradecore-report PATH`` writes its report.
+"""The pytest plugin: ``--tradecore-plugin NAME`` runs the contract suite, ``--tradecore-report PATH`` writes it down.
 
 Loaded by every pytest run where tradecore is installed, so it imports nothing before an option asks for it.
 """

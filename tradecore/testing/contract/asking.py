@@ -14,7 +14,7 @@ from tradecore.hooks.guest import Guest
 from tradecore.market.frame import Market, MarketFrame
 from tradecore.model.order import Done, OrderRequest
 from tradecore.model.units import Side, price_of
-from tradecore.testing.contract.cards import Broken
+from tradecore.testing.contract.cards import Broken, Hanging
 from tradecore.testing.contract.markets import Grid
 from tradecore.testing.contract.values import (
     SYMBOL,
@@ -53,7 +53,7 @@ def ask(guest: Guest, question: Question) -> Any:
     try:
         answer = ask_raw(guest, question)
     except BaseException as error:
-        if isinstance(error, Broken):
+        if isinstance(error, (Broken, Hanging)):
             raise
         raise Broken(
             f"{where} raised {type(error).__name__}: {one_line(error)}{place_of(error)}; "
@@ -97,7 +97,7 @@ def one_line(error: BaseException) -> str:
 
 def place_of(error: BaseException) -> str:
     """Where an error came from: `` at plugin.py:97``; empty where that is not known."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name != "runner.py"]
     return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 

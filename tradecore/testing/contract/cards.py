@@ -50,6 +50,10 @@ class Broken(Exception):
     """A promise that the plugin does not keep: raised by helpers, turned into `failed` by the runner."""
 
 
+class Hanging(BaseException):
+    """Raised inside a card that takes too long; no Exception, so that a plugin's own handlers let it pass."""
+
+
 Check = Callable[["Subject"], Result]
 
 

@@ -28,8 +28,10 @@ class Grid:
     def __init__(self, warmup: Mapping[str, str]) -> None:
         self.slow: Final = {name: window for name, window in warmup.items() if name != "base"}
         base = warmup.get("base")
-        fits = [ms for ms in _TIMEFRAMES_MS if all(window_ms(name, 1) > ms for name in self.slow)]
-        fits = fits or [window_ms(min(self.slow, key=lambda name: window_ms(name, 1)), 1) // 2]
+        slow_ms = [window_ms(name, 1) for name in self.slow]
+        # At least two and at most 24 rows to one of the shortest slower frame, so that a frame spans several of those.
+        fits = [ms for ms in _TIMEFRAMES_MS if not slow_ms or 2 * ms <= min(slow_ms) <= 24 * ms]
+        fits = fits or [max(1_000, min(slow_ms) // 12)]
         short = [ms for ms in fits if base is None or window_rows(base, ms) <= _WARMUP_ROWS_MAX]
         self.timeframe_ms: Final = (short or fits[-1:])[0]
         self.warmup_rows: Final = 0 if base is None else window_rows(base, self.timeframe_ms)
@@ -37,7 +39,8 @@ class Grid:
     @property
     def rows(self) -> int:
         """Rows of an ordinary frame: the warm-up and some more."""
-        return self.warmup_rows + AFTER_WARMUP_ROWS
+        spans = [3 * window_ms(name, 1) // self.timeframe_ms for name in self.slow]
+        return self.warmup_rows + max([AFTER_WARMUP_ROWS, *spans])
 
     def frame(self, seed: int, *, rows: int | None = None, symbols: int = 3, empty: float = 0.1) -> MarketFrame:
         """Make a seeded market of random walks, with each slower frame that the plugin names."""

@@ -25,7 +25,17 @@ from tradecore.testing.contract import (
     telling,
 )
 from tradecore.testing.contract.asking import one_line, place_of
-from tradecore.testing.contract.cards import SUITE_VERSION, Broken, Card, Outcome, Result, failed, registered, skipped
+from tradecore.testing.contract.cards import (
+    SUITE_VERSION,
+    Broken,
+    Card,
+    Hanging,
+    Outcome,
+    Result,
+    failed,
+    registered,
+    skipped,
+)
 from tradecore.testing.contract.report import CardLine, Report, digest_of
 from tradecore.testing.contract.schema import shown_settings
 from tradecore.testing.contract.subject import DEFAULTS, Subject, subject_of
@@ -36,10 +46,6 @@ CARDS: Final = registered()
 BY_NUMBER: Final[Mapping[str, Card]] = {card.number: card for card in CARDS}
 LIMIT_S: Final = 30.0
 """Longest time of one card; a plugin that hangs is interrupted and told of."""
-
-
-class _Hanging(BaseException):
-    """Raised inside a card that takes too long."""
 
 
 def ask_card(card: Card, subject: Subject) -> Result:
@@ -63,7 +69,7 @@ def _ask(card: Card, subject: Subject) -> Result:
             return card.check(subject)
     except Broken as error:
         return failed(str(error))
-    except _Hanging as error:
+    except Hanging as error:
         return failed(
             f"it did not come back within {LIMIT_S:g} s{place_of(error)}; let no hook wait or loop without end"
         )
@@ -87,7 +93,7 @@ def _limited(seconds: float) -> Iterator[None]:
         return
 
     def ring(number: int, frame: FrameType | None) -> None:
-        raise _Hanging
+        raise Hanging
 
     older: Callable[..., Any] | int | None = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -18,6 +18,7 @@ from tradecore.testing.harness import Played, Scene, play
 _FAMILY = "Sessions on the twin"
 _SYMBOLS: Final = 3
 _ROWS: Final = 40
+_BAD_DAY: Final = "twin.faults=partial_fill:0.4,no_liquidity:0.2,lost_ack:0.2,cut_after_accept:0.1"
 _SLOW: Final = "its warm-up names a slower frame, which the scripted market does not have"
 _MENDS: Final = "see the hook's section in docs/hooks.md"
 
@@ -49,11 +50,11 @@ def _others(subject: Subject, plugin: Guest | None) -> list[Guest]:
     return made
 
 
-def _scene(subject: Subject, on: bool, for_rows: int | None = None) -> Scene:
+def _scene(subject: Subject, on: bool, for_rows: int | None = None, *sets: str) -> Scene:
     plugin = subject.fresh() if on else None
     guests = [*([plugin] if plugin is not None else []), *_others(subject, plugin)]
     for_ms = None if for_rows is None else for_rows * subject.grid().timeframe_ms
-    return Scene(_source(subject), guests, seed=3, for_ms=for_ms)
+    return Scene(_source(subject), guests, sets, seed=3, for_ms=for_ms)
 
 
 def _judge(subject: Subject, played: Played, about: str) -> Result:
@@ -72,13 +73,13 @@ def _judge(subject: Subject, played: Played, about: str) -> Result:
     return PASSED
 
 
-def _play(subject: Subject, *acts: tuple[bool, int | None, str]) -> Result:
+def _play(subject: Subject, *acts: tuple[bool, int | None, str], sets: tuple[str, ...] = ()) -> Result:
     """Play one or more acts in one state folder; each is with or without the plugin, for some rows or to the end."""
     if subject.grid().slow:
         return skipped(_SLOW)
     with tempfile.TemporaryDirectory() as folder:
         for on, rows, about in acts:
-            judged = _judge(subject, play(_scene(subject, on, rows), Path(folder) / "state"), about)
+            judged = _judge(subject, play(_scene(subject, on, rows, *sets), Path(folder) / "state"), about)
             if judged is not PASSED:
                 return judged
     return PASSED
@@ -136,3 +137,18 @@ def session_restarted(subject: Subject) -> Result:
     """Stop and go on."""
     half = subject.grid().warmup_rows + _ROWS // 2
     return _play(subject, (True, half, "half a session"), (True, None, "the session gone on with"))
+
+
+@card(
+    "C83",
+    "session-with-faults",
+    _FAMILY,
+    "A session on a venue that fails holds every invariant",
+    after=("C04", "C20", "C80"),
+    action="Run it while the twin fills in part, finds nobody, loses answers of orders that it took, and reports late.",
+    expectation="No invariant is broken, it has no fault, the run ends with 0.",
+    skipped_when=_SLOW,
+)
+def session_with_faults(subject: Subject) -> Result:
+    """Play on a bad day."""
+    return _play(subject, (True, None, "a session on a failing venue"), sets=(_BAD_DAY, "twin.read_lag_ms=150"))

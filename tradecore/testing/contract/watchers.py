@@ -174,7 +174,7 @@ def _kind_of_builtin(function: Any) -> str | None:
     owner = getattr(function, "__module__", None) or ""
     name = getattr(function, "__name__", "")
     target = getattr(function, "__self__", None)
-    if isinstance(target, random.Random):
+    if _is_generator(target):
         return CHANCE
     if name in _DATE_READS and isinstance(target, type) and target.__module__ == "datetime":
         return CLOCK
@@ -250,7 +250,7 @@ def _wrap_numpy(watch: Watch) -> list[Callable[[], None]]:
     spies = {
         id(value): (name, value, _spy(watch, name, value))
         for name, value in vars(np.random).items()
-        if callable(value) and not name.startswith("_")
+        if callable(value) and not name.startswith("_") and (not isinstance(value, type) or value in _NUMPY_CLASSES)
     }
     undo: list[Callable[[], None]] = []
     for module in (np.random, *(one for one in watch._modules if one is not np.random)):
@@ -263,6 +263,9 @@ def _wrap_numpy(watch: Watch) -> list[Callable[[], None]]:
 
 
 def _spy(watch: Watch, name: str, value: Any) -> Any:
+    if isinstance(value, type):
+        return _spy_class(watch, name, value)
+
     def spy(*arguments: Any, **options: Any) -> Any:
         watch.on(CHANCE, f"numpy.random.{name}", sys._getframe(1))
         return value(*arguments, **options)
@@ -270,8 +273,25 @@ def _spy(watch: Watch, name: str, value: Any) -> Any:
     return spy
 
 
+def _spy_class(watch: Watch, name: str, value: type[Any]) -> type[Any]:
+    """A class in place of one of numpy's: numpy itself asks `isinstance` of it, so it answers for the original."""
+
+    class Like(type):
+        def __call__(cls, *arguments: Any, **options: Any) -> Any:
+            watch.on(CHANCE, f"numpy.random.{name}", sys._getframe(1))
+            return value(*arguments, **options)
+
+        def __instancecheck__(cls, other: object) -> bool:
+            return isinstance(other, value)
+
+    return Like(name, (), {})
+
+
+_NUMPY_CLASSES: Final = (np.random.RandomState, np.random.Generator)
+
+
 def _is_generator(value: Any) -> bool:
-    return isinstance(value, (random.Random, np.random.Generator, np.random.RandomState))
+    return isinstance(value, (random.Random, *_NUMPY_CLASSES))
 
 
 def kept_generators(modules: Iterable[ModuleType], instance: object) -> list[str]:
