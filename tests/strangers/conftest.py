@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import sysconfig
-import tomllib
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -47,21 +46,6 @@ def must(*command: object, cwd: Path, **extra: str) -> str:
     done = run(*command, cwd=cwd, **extra)
     assert done.code == 0, f"{command}: {done.code}\n{done.said}"
     return done.out
-
-
-def put_on_path(project: Path, site: Path) -> None:
-    """Make a plugin's folder look installed: metadata beside a link to its package, as an installer would write it."""
-    about = tomllib.loads((project / "pyproject.toml").read_text())["project"]
-    (package,) = project.glob("tradecore_*")
-    site.mkdir(exist_ok=True)
-    (site / package.name).symlink_to(package)
-    info = site / f"{package.name}-{about['version']}.dist-info"
-    info.mkdir()
-    lines = [f"Requires-Dist: {text}" for text in about["dependencies"]]
-    head = ["Metadata-Version: 2.1", f"Name: {about['name']}", f"Version: {about['version']}"]
-    (info / "METADATA").write_text("\n".join([*head, f"Summary: {about['description']}", *lines, ""]))
-    entries = [f"{name} = {target}" for name, target in about["entry-points"]["tradecore"].items()]
-    (info / "entry_points.txt").write_text("\n".join(["[tradecore]", *entries, ""]))
 
 
 class House(NamedTuple):
@@ -131,18 +115,6 @@ def house(tmp_path_factory) -> House:
     link_dependencies(made.folder)
     made.install(*built)
     return made
-
-
-@pytest.fixture(scope="session", name="must")
-def _must() -> Callable[..., str]:
-    """`must` for tests."""
-    return must
-
-
-@pytest.fixture
-def installed(tmp_path) -> Callable[[Path], None]:
-    """Make a plugin's folder look installed to `tool`."""
-    return lambda project: put_on_path(project, tmp_path / "site")
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 
+from tradecore.hooks.specs import HOOKS
+
 QUICK = ("--speed", "max", "--for", "5m")
 
 
@@ -27,7 +29,7 @@ def test_r1_a_strangers_wheel_is_found_switched_on_run_and_removed(house, tmp_pa
     assert ours == ["exec_ioc_gtc", "exits", "risk_limits", "signals_drop", "size_fixed"]
 
     # made and built: the environment has no checkout, so the template is the packaged one
-    tradecore("plugins", "new", "calm_guard", "--hooks", "risk_check,on_fill", "--folder", "calm")
+    tradecore("plugins", "new", "calm_guard", "--hooks", ",".join(HOOKS), "--folder", "calm")
     answers = (tmp_path / "calm/.copier-answers.yml").read_text()
     assert str(house.folder) in answers
     assert "_commit" not in answers
@@ -38,11 +40,11 @@ def test_r1_a_strangers_wheel_is_found_switched_on_run_and_removed(house, tmp_pa
     house.install(wheel)
     assert names(house, tmp_path) == sorted([*ours, "calm_guard"])
     about = json.loads(tradecore("plugins", "info", "calm_guard", "--json"))
-    assert about["hooks"] == ["on_fill", "risk_check"]
+    assert about["hooks"] == sorted(HOOKS)
     assert about["core_range"] == "<1,>=0.1"
     assert about["settings"][0] == {
-        "key": "positions_max", "default": "5", "unit": "positions",
-        "meaning": "Most positions, those of live entries included.",
+        "key": "drop_pct", "default": "2", "unit": "%",
+        "meaning": "Buy when the close is at least this far below the mean of the window.",
     }  # fmt: skip
 
     # checked: the report names its files, and says so once they change

@@ -20,6 +20,13 @@ from tradecore.settings.wording import nearest
 
 TEMPLATE: Final = Path(__file__).parent / "template"
 ANSWERS_FILE: Final = ".copier-answers.yml"
+TAKEN: Final = (
+    "AttemptView", "BaseModel", "Book", "Check", "ClassVar", "Counter", "Decimal", "Done", "False", "Field", "Fill",
+    "Instrument", "Intent", "Job", "JobAnswer", "Keep", "Mapping", "Market", "MarketFrame", "None", "OrderRequest",
+    "Plan", "Portfolio", "Position", "Reason", "Resources", "Sequence", "SettingsError", "Signal", "Size", "SlowCycle",
+    "Stamped", "TimeInForce", "True", "Verdict", "Wishes",
+)  # fmt: skip
+"""What a generated module may import: a class of such a name would hide it."""
 _SUFFIX: Final = ".jinja"
 _NAME_MAX: Final = 40
 _SUMMARY_MAX: Final = 100
@@ -124,6 +131,9 @@ def _checked(plugin: Plugin) -> Plugin:
         raise UsageError(f"NAME: {refusal}")
     if len(plugin.name) > _NAME_MAX:
         raise UsageError(f"NAME: expected at most {_NAME_MAX} letters, was {len(plugin.name)}")
+    words = plugin.name.title().replace("_", "")
+    if words in TAKEN:
+        raise UsageError(f"NAME: expected a name whose class is no word of the hooks, was {plugin.name!r} ({words})")
     for hook in plugin.hooks:
         if hook not in HOOKS:
             raise UsageError(f"--hooks: expected names of hooks, was {hook!r}{nearest(hook, HOOKS)}")
@@ -132,7 +142,7 @@ def _checked(plugin: Plugin) -> Plugin:
         raise UsageError(f"--hooks: expected at least one of {', '.join(HOOKS)}, was none")
     summary = plugin.summary.strip() or _summary(hooks)
     summary += "" if summary.endswith(".") else "."
-    if len(summary) > _SUMMARY_MAX or not summary.isprintable() or any(sign in summary for sign in "\"\\"):
+    if len(summary) > _SUMMARY_MAX or not summary.isprintable() or any(sign in summary for sign in '"\\'):
         raise UsageError(
             f"--summary: expected one sentence of at most {_SUMMARY_MAX} letters without quotes and backslashes, "
             f"was {plugin.summary!r}"
