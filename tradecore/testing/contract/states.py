@@ -131,7 +131,6 @@ def instances_share_nothing(subject: Subject) -> Result:
     _FAMILY,
     "Nothing is kept in a module or a class",
     hooks=ASKED,
-    after=(),
     action=(
         "Compare the dictionaries, lists, sets and plain values of the plugin's modules and class before and after "
         "asking."
