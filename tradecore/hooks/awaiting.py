@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Generator
+from types import CoroutineType
 from typing import Any, Final, NamedTuple
 
 from tradecore.hooks.watchdog import Breadcrumb
@@ -63,13 +64,19 @@ class Leader:
 
     async def _awaited(self, answer: Any, where: tuple[str, str]) -> BaseException | None:
         try:
-            await (_Steps(answer, self._crumb, where, self._timer) if inspect.iscoroutine(answer) else answer)
+            led = answer if type(answer) is CoroutineType else _entered(answer)
+            await Steps(led, self._crumb, where, self._timer)
         except BaseException as error:  # noqa: BLE001 - handed back: an exit raised in a task would end the loop
             return error
         return None
 
 
-class _Steps(Generator[Any, Any, Any]):
+async def _entered(answer: Any) -> Any:
+    """Await what is no coroutine inside of one: its ``__await__`` and its steps are the guest's code as well."""
+    return await answer
+
+
+class Steps(Generator[Any, Any, Any]):
     """Drives a coroutine step by step with the breadcrumb set, for the watchdog to see a step that blocks."""
 
     def __init__(self, coroutine: Any, crumb: Breadcrumb, where: tuple[str, str], timer: Callable[[], int]) -> None:
@@ -100,5 +107,6 @@ class _Steps(Generator[Any, Any, Any]):
 
 def close_unbegun(answer: Any) -> None:
     """Close a coroutine that nobody will await: its task was cancelled first, or it is no answer at all."""
-    if inspect.iscoroutine(answer) and inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
+    # by its type: an object that lies about its class would be asked, and may raise, where nobody expects it
+    if type(answer) is CoroutineType and inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
         answer.close()

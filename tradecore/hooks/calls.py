@@ -27,7 +27,7 @@ from tradecore.hooks.combine import (
     smallest,
     tightest,
 )
-from tradecore.hooks.freeze import Freezer, read_only
+from tradecore.hooks.freeze import Freezer, read_only, sealed
 from tradecore.hooks.guest import Ask, Guest
 from tradecore.hooks.slots import Slot, Slots
 from tradecore.hooks.specs import Resources
@@ -46,6 +46,7 @@ from tradecore.ports.clock import Clock
 
 __all__ = ["Calls", "FollowAnswers", "RiskAnswer", "RouteAnswer", "SignalAnswers", "SizeAnswer"]
 _TEXT_MAX: Final = 300
+_READ_MAX: Final = 10_000
 
 
 class Calls:
@@ -306,6 +307,8 @@ class Calls:
     async def tell(self, hook: str, *arguments: Any) -> None:
         """Tell each guest, alone and in order (`on_shutdown`: in reverse); `on_event` only whom it may concern."""
         slots = self._slots.at(hook)
+        if slots:
+            arguments = tuple([sealed(argument) for argument in arguments])
         for slot in reversed(slots) if hook == "on_shutdown" else slots:
             if slot.live and (hook != "on_event" or kind_of(arguments[0].event).name in slot.guest.events):
                 await self._tell_one(slot, arguments)
@@ -319,16 +322,16 @@ class Calls:
         """Tell one guest; False where it faulted."""
         faults, start_s = slot.faults, self._clock.monotonic_s()
         (answer,) = self._ask(slot.hook, (slot,), arguments, _told)
-        if not inspect.isawaitable(answer):
+        if answer is None or isinstance(answer, Silence):
             return slot.faults == faults
         limit_ms = self._deadlines_ms.get(slot.hook, math.inf)
         endless = self._virtual or math.isinf(limit_ms)
         ended = await self._leader.lead(answer, slot.where, None if endless else limit_ms / 1000 * self._scale)
         if not ended.in_time:
             self._late(slot.name, slot.hook, limit_ms)
-            self._fault(slot, checks.BadAnswer(f"overran {limit_ms:g} ms and was told to end"))
+            self._fault(slot, f"overran {limit_ms:g} ms and was told to end")
         elif ended.error is not None:
-            self._fault(slot, ended.error)
+            self._fault(slot, self._text_of(ended.error, slot))
         spent_ms = (self._clock.monotonic_s() - start_s) * 1000
         if self._virtual and spent_ms > limit_ms:
             self._late(slot.name, slot.hook, spent_ms)
@@ -369,9 +372,9 @@ class Calls:
                 # Inside the try: an interrupt that comes late still finds a handler (see watchdog.py).
                 crumb.at = None
             except BaseException as error:  # noqa: BLE001 - the door: whatever a guest raises is its own fault
-                crumb.at = None
+                text = self._text_of(error, slot)
                 close_unbegun(raw)
-                answer = self._fault(slot, error)
+                answer = self._fault(slot, text)
             answers.append(answer)
         spent = timer() - start
         if spent > self._limits_ns.get(hook, spent):
@@ -383,9 +386,26 @@ class Calls:
         if told:
             self._on_late(LateCall(plugin, hook, duration_ms, self._deadlines_ms[hook]))
 
-    def _fault(self, slot: Slot, error: BaseException) -> Silence:
+    def _text_of(self, error: BaseException, slot: Slot) -> str:
+        """One line of an error; its own text is the guest's: it may raise or hang in turn, so it is watched too."""
+        try:
+            self.crumb.at = slot.where
+            text = _line(error)
+            self.crumb.at = None
+        except BaseException:  # noqa: BLE001 - the watchdog's, or one of a metaclass of the guest
+            text = "an error whose text could not be read"
+        finally:
+            self.crumb.at = None
+        return text
+
+    def fault(self, plugin: str, hook: str, error: BaseException) -> None:
+        """Count what a task that a guest has started raised as a fault of the hook that started it."""
+        slot = self._slots.find(plugin, hook)
+        if slot is not None:
+            self._fault(slot, self._text_of(error, slot))
+
+    def _fault(self, slot: Slot, text: str) -> Silence:
         """Count a fault, tell of it, and quarantine the guest where it was one too many."""
-        text = _line(error)
         struck_out = self._slots.strike(slot)
         self._on_fault(PluginFault(slot.name, slot.hook, text, slot.faults))
         if struck_out:
@@ -427,14 +447,13 @@ def _route_of(router: str, answer: Any) -> RouteAnswer:
 
 
 def _told(answer: Any) -> Any:
-    """Telling hooks may answer anything; only what can be awaited means something."""
-    return answer
+    """Telling hooks may answer anything; only what can be awaited means something, ``None`` stands for the rest."""
+    return answer if answer is not None and inspect.isawaitable(answer) else None
 
 
 def _line(error: BaseException) -> str:
-    """One line of an error; its own text is the guest's and may raise in turn."""
     try:
-        text = " ".join(str(error).split())
+        text = " ".join(str(error)[:_READ_MAX].split())
     except BaseException:  # noqa: BLE001 - a guest's exception class is a guest too
         text = "its text could not be read"
     if isinstance(error, checks.BadAnswer):

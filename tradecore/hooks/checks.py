@@ -2,17 +2,21 @@
 
 Each returns the answer, with arrays copied into read-only ones of the asked shape, or raises `BadAnswer` with
 what was expected and what was found. A guest may keep and overwrite what it handed out; the core holds a copy.
+
+What is handed on is of the plain types only: a subclass of ``str`` may answer differently each time it is read, or
+raise where the core formats it. Sizes are looked at before anything is copied.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +29,14 @@ from tradecore.model.signal import CAPS, Check, Job, JobAnswer, Keep, Signal, Si
 from tradecore.model.units import Side, TimeInForce
 
 TTL_MS_MAX: Final = 86_400_000
+TEXT_MAX: Final = 10_000
+"""Characters of one text in an answer."""
+ITEMS_MAX: Final = 1_000
+"""Entries of one mapping or sequence in an answer; a universe guest may name every symbol."""
+STATE_MAX: Final = 1_000_000
+"""Characters of a job's state as JSON."""
 Texts = Mapping[str, str]
+_T = TypeVar("_T")
 
 
 class BadAnswer(Exception):
@@ -42,9 +53,22 @@ def _need(wanted: bool | np.bool_, name: str, expected: str, found: object) -> N
         raise BadAnswer(f"expected {name} {expected}, was {found}")
 
 
-def _text(name: str, value: object, *, empty: bool = False) -> None:
-    _need(isinstance(value, str), name, "to be text", kind(value))
-    _need(empty or value != "", name, "to say something", "empty")
+def _text(name: str, value: object, *, empty: bool = False) -> str:
+    """Check a text and hand back a plain ``str`` of it."""
+    # not isinstance: an object may lie about its class, and then fail wherever the core reads it
+    if not issubclass(type(value), str):
+        raise BadAnswer(f"expected {name} to be text, was {kind(value)}")
+    text = str.__str__(value)
+    _need(len(text) <= TEXT_MAX, name, f"of at most {TEXT_MAX} characters", len(text))
+    _need(empty or text != "", name, "to say something", "empty")
+    return text
+
+
+def _bounded(name: str, values: Iterable[_T], most: int = ITEMS_MAX) -> tuple[_T, ...]:
+    """Read once and no further than allowed: an endless answer ends here."""
+    found = tuple(itertools.islice(values, most + 1))
+    _need(len(found) <= most, name, f"of at most {most} entries", "more")
+    return found
 
 
 def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
@@ -58,10 +82,12 @@ def texts(name: str, value: object) -> Texts:
         raise BadAnswer(f"expected {name} to be a mapping, was {kind(value)}")
     if not value:
         return _NO_TEXTS
-    for key, item in value.items():
-        if not (isinstance(key, str) and isinstance(item, str)):
+    read: dict[str, str] = {}
+    for key, item in _bounded(name, value.items()):
+        if not (issubclass(type(key), str) and issubclass(type(item), str)):
             raise BadAnswer(f"expected {name} of text to text, was {kind(key)} to {kind(item)}")
-    return MappingProxyType(dict(value))
+        read[_text(f"a key of {name}", key, empty=True)] = _text(f"an entry of {name}", item, empty=True)
+    return MappingProxyType(read)
 
 
 _NO_TEXTS: Final[Texts] = MappingProxyType({})
@@ -76,10 +102,11 @@ def _amount(name: str, value: object, *, zero: bool) -> None:
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+    if type(value) is bool or not issubclass(type(value), int | np.integer):
         raise BadAnswer(f"expected {name} to be a whole number, was {kind(value)}")
-    _need(low <= value <= high, name, f"from {low} to {high}", value)
-    return int(value)
+    number = int.__index__(value) if isinstance(value, int) else int(value)  # type: ignore[call-overload]  # checked
+    _need(low <= number <= high, name, f"from {low} to {high}", number)
+    return number
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -94,44 +121,53 @@ def wishes(answer: object, shape: tuple[int, int]) -> Wishes:
     """Check a `signal` guest's answer for a block of `shape` [rows, symbols]."""
     if type(answer) is not Wishes:
         raise BadAnswer(f"expected Wishes, was {kind(answer)}")
-    value = _array("value", answer.value, np.float64, "fiu")
-    _need(value.shape == shape, "value", f"of shape {shape}", value.shape)
+    value = _array("value", answer.value, np.float64, "fiu", shape)
     known = ~np.isnan(value)
     _need(not np.isinf(value).any(), "value", "to be finite or NaN", "infinite")
-    _need(answer.op in ("<=", ">="), "op", "to be <= or >=", repr(answer.op))
+    op = _text("op", answer.op, empty=True)
+    _need(op in ("<=", ">="), "op", "to be <= or >=", repr(op))
     threshold = _spread("threshold", answer.threshold, shape)
     _need(not (~np.isfinite(threshold) & known).any(), "threshold", "to be finite where there is a value", "not")
     strength = _spread("strength", answer.strength, shape)
     with np.errstate(invalid="ignore"):
         _need(not (~((strength >= 0) & (strength <= 1)) & known).any(), "strength", "from 0 to 1", "outside")
-    _text("unit", answer.unit)
-    _text("reason", answer.reason)
-    _need(isinstance(answer.side, Side), "side", "to be a Side", kind(answer.side))
+    unit, reason = _text("unit", answer.unit), _text("reason", answer.reason)
+    _need(type(answer.side) is Side, "side", "to be a Side", kind(answer.side))
     expires = _whole("expires_after_ms", answer.expires_after_ms, 1, TTL_MS_MAX)
     return Wishes(
-        value, answer.op, threshold, answer.unit, answer.reason, strength, expires, answer.side,
+        value, "<=" if op == "<=" else ">=", threshold, unit, reason, strength, expires, answer.side,
         group=_group(answer.group, shape),
         quote_wanted=_positive("quote_wanted", answer.quote_wanted, shape),
         stop_price=_stop(answer.stop_price, shape),
     )  # fmt: skip
 
 
-def _array(name: str, value: object, dtype: type[Any], kinds: str) -> npt.NDArray[Any]:
-    if not isinstance(value, np.ndarray):
+def _array(name: str, value: object, dtype: type[Any], kinds: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Copy an array whose shape is as asked; one that is not is refused before it is copied: it may be huge."""
+    found = _seen(name, value, dtype, kinds)
+    _need(found.shape == shape, name, f"of shape {shape}", found.shape)
+    return _frozen(np.array(found, dtype=dtype))
+
+
+def _seen(name: str, value: object, dtype: type[Any], kinds: str) -> npt.NDArray[Any]:
+    """Look at an array of any kind as a plain one, without copying it."""
+    if not issubclass(type(value), np.ndarray):
         raise BadAnswer(f"expected {name} to be an array, was {kind(value)}")
-    _need(value.dtype.kind in kinds, name, f"of {np.dtype(dtype).name}", value.dtype.name)
-    return _frozen(np.array(value, dtype=dtype, subok=False))
+    found: npt.NDArray[Any] = np.ndarray.view(cast("npt.NDArray[Any]", value), np.ndarray)
+    _need(found.dtype.kind in kinds, name, f"of {np.dtype(dtype).name}", found.dtype.name)
+    return found
 
 
 def _spread(name: str, value: object, shape: tuple[int, ...]) -> Any:
     """One number, or an array that broadcasts to `shape`: a float or a read-only array."""
-    if isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool):
-        return float(value)
-    array = _array(name, value, np.float64, "fiu")
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError as error:
-        raise BadAnswer(f"expected {name} to fit {shape}, was {array.shape}") from error
+    if type(value) is not bool and issubclass(type(value), int | float | np.floating | np.integer):
+        return float(value)  # type: ignore[arg-type]  # it is one of those
+    found = _seen(name, value, np.float64, "fiu")
+    fits = found.ndim <= len(shape) and all(
+        size in (1, wanted) for size, wanted in zip(reversed(found.shape), reversed(shape), strict=False)
+    )
+    _need(fits, name, f"to fit {shape}", found.shape)
+    return np.broadcast_to(_frozen(np.array(found, dtype=np.float64)), shape)
 
 
 def _positive(name: str, value: object, shape: tuple[int, ...]) -> Any:
@@ -154,8 +190,7 @@ def _stop(value: object, shape: tuple[int, int]) -> Array | None:
 def _group(value: object, shape: tuple[int, int]) -> npt.NDArray[np.int64] | None:
     if value is None:
         return None
-    group = _array("group", value, np.int64, "iu")
-    _need(group.shape == shape, "group", f"of shape {shape}", group.shape)
+    group = _array("group", value, np.int64, "iu", shape)
     _need(not (group < -1).any(), "group", "of -1 or a number >= 0", "less")
     return group
 
@@ -170,20 +205,20 @@ def plan(answer: object, rows: int) -> Plan | None:
     if type(answer) is not Plan:
         raise BadAnswer(f"expected Plan or None, was {kind(answer)}")
     stop, take, add = (_levels(name, getattr(answer, name), rows) for name in ("stop", "take", "add"))
+    add_quote = None
     if answer.add_quote is not None:
-        _positive("add_quote", answer.add_quote, ())
+        add_quote = float(_positive("add_quote", answer.add_quote, ()))
     elif add is not None:
         _need(bool(np.isnan(add).all()), "add_quote", "where add names a price", "None")
     leave = None
     if answer.leave is not None:
-        leave = _array("leave", answer.leave, np.bool_, "b")
-        _need(leave.shape == (rows,), "leave", f"of shape {(rows,)}", leave.shape)
+        leave = _array("leave", answer.leave, np.bool_, "b", (rows,))
     leave_at = answer.leave_at_ms
     return Plan(
         stop, take, add, leave,
         None if leave_at is None else _whole("leave_at_ms", leave_at, 0, 2**62),
         _reasons(answer.stop_reason, rows),
-        None if answer.add_quote is None else float(answer.add_quote),
+        add_quote,
         None if answer.memo is None else texts("memo", answer.memo),
         texts("inputs", answer.inputs),
     )  # fmt: skip
@@ -192,8 +227,7 @@ def plan(answer: object, rows: int) -> Plan | None:
 def _levels(name: str, value: object, rows: int) -> Array | None:
     if value is None:
         return None
-    levels: Array = _array(name, value, np.float64, "fiu")
-    _need(levels.shape == (rows,), name, f"of shape {(rows,)}", levels.shape)
+    levels: Array = _array(name, value, np.float64, "fiu", (rows,))
     with np.errstate(invalid="ignore"):
         bad = ~np.isnan(levels) & ~((levels > 0) & np.isfinite(levels))
     _need(not bad.any(), name, "to be > 0 or NaN", "something else")
@@ -201,9 +235,9 @@ def _levels(name: str, value: object, rows: int) -> Array | None:
 
 
 def _reasons(value: object, rows: int) -> tuple[Reason, ...] | Reason:
-    if isinstance(value, Reason):
+    if type(value) is Reason:
         return value
-    if not (isinstance(value, tuple) and all(isinstance(item, Reason) for item in value)):
+    if type(value) is not tuple or not all(type(item) is Reason for item in value[: rows + 1]):
         raise BadAnswer(f"expected stop_reason to be a Reason or a tuple of them, was {kind(value)}")
     _need(len(value) == rows, "stop_reason", f"of {rows} reasons", len(value))
     return value
@@ -219,8 +253,7 @@ def size(answer: object) -> Size | None:
     if type(answer) is not Size:
         raise BadAnswer(f"expected Size, was {kind(answer)}")
     _amount("quantity", answer.quantity, zero=True)
-    _text("constraint", answer.constraint)
-    return Size(answer.quantity, answer.constraint, texts("inputs", answer.inputs))
+    return Size(answer.quantity, _text("constraint", answer.constraint), texts("inputs", answer.inputs))
 
 
 def verdict(answer: object) -> Verdict | None:
@@ -232,16 +265,18 @@ def verdict(answer: object) -> Verdict | None:
     found = answer.checks
     if type(found) is not tuple:
         raise BadAnswer(f"expected checks to be a tuple, was {kind(found)}")
-    for check in found:
+    for check in _bounded("checks", found):
         _check(check)
     caps = answer.caps
     if not _is_mapping(caps):
         raise BadAnswer(f"expected caps to be a mapping, was {kind(caps)}")
-    for name, cap in caps.items():
-        if name not in CAPS:
+    read: dict[str, Decimal] = {}
+    for name, cap in _bounded("caps", caps.items()) if caps else ():
+        if type(name) is not str or name not in CAPS:
             raise BadAnswer(f"expected caps out of {', '.join(sorted(CAPS))}, was {name!r}")
         _amount(name, cap, zero=True)
-    return Verdict(found, dict(caps), texts("inputs", answer.inputs))
+        read[name] = cap
+    return Verdict(found, read, texts("inputs", answer.inputs))
 
 
 def _check(check: object) -> None:
@@ -250,6 +285,7 @@ def _check(check: object) -> None:
     limit, value, threshold, unit, hit = check
     if type(limit) is not str or not limit or type(unit) is not str:
         raise BadAnswer(f"expected limit and unit of a check to be text, was {limit!r} and {unit!r}")
+    _need(len(limit) + len(unit) <= TEXT_MAX, "limit and unit", f"of at most {TEXT_MAX} characters", "more")
     # A check that tells its hit by a number or an array must not pass as true or false.
     if type(hit) is not bool:
         raise BadAnswer(f"expected hit of {limit} to be true or false, was {kind(hit)}")
@@ -265,50 +301,44 @@ def routed(answer: object) -> OrderRequest | Done | None:
     if answer is None:
         return None
     if type(answer) is Done:
-        _need(isinstance(answer.reason, Reason), "reason", "to be a Reason", kind(answer.reason))
-        _text("detail", answer.detail, empty=True)
-        return answer
+        _need(type(answer.reason) is Reason, "reason", "to be a Reason", kind(answer.reason))
+        return Done(answer.reason, _text("detail", answer.detail, empty=True))
     if type(answer) is not OrderRequest:
         raise BadAnswer(f"expected OrderRequest, Done or None, was {kind(answer)}")
     tif = answer.time_in_force
-    _need(isinstance(tif, TimeInForce), "time_in_force", "to be a TimeInForce", kind(tif))
+    _need(type(tif) is TimeInForce, "time_in_force", "to be a TimeInForce", kind(tif))
     _amount("price", answer.price, zero=False)
     _amount("quantity", answer.quantity, zero=False)
-    _whole("ttl_ms", answer.ttl_ms, 1, TTL_MS_MAX)
-    _text("label", answer.label)
-    _need(isinstance(answer.post_only, bool), "post_only", "to be true or false", kind(answer.post_only))
-    return answer
+    ttl_ms = _whole("ttl_ms", answer.ttl_ms, 1, TTL_MS_MAX)
+    label = _text("label", answer.label)
+    _need(type(answer.post_only) is bool, "post_only", "to be true or false", kind(answer.post_only))
+    return answer._replace(ttl_ms=ttl_ms, label=label)
 
 
 # jobs, universe --------------------------------------------------------------------------------------------------
 
 
-def _several(name: str, answer: object) -> Sequence[Any]:
+def _several(name: str, answer: object, most: int = ITEMS_MAX) -> tuple[Any, ...]:
     if isinstance(answer, str) or not isinstance(answer, Sequence):
         raise BadAnswer(f"expected a sequence of {name}, was {kind(answer)}")
-    return answer
+    return _bounded(f"a sequence of {name}", answer, most)
 
 
 def jobs(answer: object) -> tuple[Job, ...]:
     """Check a guest's list of jobs."""
-    found = tuple(_several("Job", answer))
-    names: set[str] = set()
-    for job in found:
+    found: dict[str, Job] = {}
+    for job in _several("Job", answer):
         if type(job) is not Job:
             raise BadAnswer(f"expected Job, was {kind(job)}")
-        _text("name", job.name)
-        _need(job.name not in names, "jobs", "of different names", f"{job.name!r} twice")
-        names.add(job.name)
+        name = _text("name", job.name)
+        _need(name not in found, "jobs", "of different names", f"{name!r} twice")
         interval = job.interval_s
-        fits = isinstance(interval, int | float) and math.isfinite(interval) and interval > 0
-        _need(
-            fits,
-            f"interval_s of {job.name}",
-            "to be > 0 s",
-            interval if isinstance(interval, float) else kind(interval),
-        )
-        _need(callable(job.ask), f"ask of {job.name}", "to be a function", kind(job.ask))
-    return found
+        fits = type(interval) in (int, float) and math.isfinite(interval) and interval > 0
+        shown = interval if type(interval) is float else kind(interval)
+        _need(fits, f"interval_s of {name}", "to be > 0 s", shown)
+        _need(callable(job.ask), f"ask of {name}", "to be a function", kind(job.ask))
+        found[name] = Job(name, interval, job.ask)
+    return tuple(found.values())
 
 
 def job_answer(answer: object, plugin: str) -> JobAnswer | None:
@@ -317,63 +347,80 @@ def job_answer(answer: object, plugin: str) -> JobAnswer | None:
         return None
     if type(answer) is not JobAnswer:
         raise BadAnswer(f"expected JobAnswer or None, was {kind(answer)}")
-    for tune in _several("Tune", answer.tunes):
-        _tune(tune)
-    for signal in _several("Signal", answer.signals):
-        _signal(signal, plugin)
+    tunes = tuple(_tune(tune) for tune in _several("Tune", answer.tunes))
+    signals = tuple(_signal(signal, plugin) for signal in _several("Signal", answer.signals))
     state = answer.state
     if state is not None:
         _need(isinstance(state, Mapping), "state", "to be a mapping", kind(state))
         try:
-            state = json.loads(json.dumps(dict(state), allow_nan=False))
+            text = json.dumps(dict(_bounded("state", state.items(), STATE_MAX)), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise BadAnswer(f"expected state that JSON can hold, was {error}") from error
-    return JobAnswer(tuple(answer.tunes), tuple(answer.signals), state)
+        _need(len(text) <= STATE_MAX, "state", f"of at most {STATE_MAX} characters", len(text))
+        state = json.loads(text)
+    return JobAnswer(tunes, signals, state)
 
 
-def _tune(tune: object) -> None:
+def _tune(tune: object) -> Tune:
     if type(tune) is not Tune:
         raise BadAnswer(f"expected tunes of Tune, was {kind(tune)}")
-    _text("setting", tune.setting)
-    _need(tune.setting.count(".") >= 1, "setting", "to be plugin.key", repr(tune.setting))
-    _need(isinstance(tune.value, str | int | float | bool), "value", "to be text, a number or a flag", kind(tune.value))
-    _text("reason", tune.reason)
+    setting = _text("setting", tune.setting)
+    _need(setting.count(".") >= 1, "setting", "to be plugin.key", repr(setting))
+    return Tune(setting, _plain(tune.value), _text("reason", tune.reason))
 
 
-def _signal(signal: object, plugin: str) -> None:
+def _plain(value: object) -> str | int | float | bool:
+    if type(value) is bool:
+        return value
+    if issubclass(type(value), str):
+        return _text("value", value, empty=True)
+    if issubclass(type(value), float):
+        return float.__float__(value)  # type: ignore[arg-type]  # it is one
+    _need(issubclass(type(value), int), "value", "to be text, a number or a flag", kind(value))
+    return int.__index__(value)  # type: ignore[arg-type]  # it is one
+
+
+def _signal(signal: object, plugin: str) -> Signal:
     if type(signal) is not Signal:
         raise BadAnswer(f"expected signals of Signal, was {kind(signal)}")
-    _need(signal.plugin == plugin, "plugin of a signal", f"to be {plugin!r}", repr(signal.plugin))
+    read: dict[str, Any] = {"plugin": _text("plugin of a signal", signal.plugin, empty=True)}
+    _need(read["plugin"] == plugin, "plugin of a signal", f"to be {plugin!r}", repr(read["plugin"]))
     for name in ("signal_id", "symbol", "reason", "unit"):
-        _text(name, getattr(signal, name))
+        read[name] = _text(name, getattr(signal, name))
     for name in ("tag", "group"):
-        _text(name, getattr(signal, name), empty=True)
+        read[name] = _text(name, getattr(signal, name), empty=True)
     place = signal.position_id
-    _need(place is None or isinstance(place, str), "position_id", "to be text or None", kind(place))
-    _need(isinstance(signal.side, Side), "side", "to be a Side", kind(signal.side))
+    if place is not None:
+        _need(issubclass(type(place), str), "position_id", "to be text or None", kind(place))
+        read["position_id"] = _text("position_id", place, empty=True)
+    _need(type(signal.side) is Side, "side", "to be a Side", kind(signal.side))
     _amount("price", signal.price, zero=False)
     _amount("fraction", signal.fraction, zero=False)
     _need(signal.fraction <= 1, "fraction", "of at most 1", signal.fraction)
     if signal.quote_wanted is not None:
         _amount("quote_wanted", signal.quote_wanted, zero=False)
     for name in ("decided_ms", "expires_ms", "price_ms"):
-        _whole(name, getattr(signal, name), 0, 2**62)
+        read[name] = _whole(name, getattr(signal, name), 0, 2**62)
     for name in ("value", "threshold", "strength"):
         number = getattr(signal, name)
-        _need(isinstance(number, int | float) and math.isfinite(number), name, "to be finite", kind(number))
-    _need(0 <= signal.strength <= 1, "strength", "from 0 to 1", signal.strength)
+        _need(issubclass(type(number), int | float), name, "to be finite", kind(number))
+        read[name] = float(number)
+        _need(math.isfinite(read[name]), name, "to be finite", kind(number))
+    _need(0 <= read["strength"] <= 1, "strength", "from 0 to 1", read["strength"])
+    return signal._replace(**read)
 
 
 def kept(answer: object, symbols: Mapping[str, Any]) -> tuple[Keep, ...]:
     """Check a universe guest's answer."""
-    found = tuple(_several("Keep", answer))
-    for keep in found:
+    found = []
+    for keep in _several("Keep", answer, max(ITEMS_MAX, 2 * len(symbols))):
         if type(keep) is not Keep:
             raise BadAnswer(f"expected Keep, was {kind(keep)}")
-        _need(keep.symbol in symbols, "symbol", "out of those asked about", repr(keep.symbol))
-        _need(isinstance(keep.keep, bool), f"keep of {keep.symbol}", "to be true or false", kind(keep.keep))
-        _text("reason", keep.reason)
-    return found
+        symbol = _text("symbol", keep.symbol, empty=True)
+        _need(symbol in symbols, "symbol", "out of those asked about", repr(symbol))
+        _need(type(keep.keep) is bool, f"keep of {symbol}", "to be true or false", kind(keep.keep))
+        found.append(Keep(symbol, keep.keep, _text("reason", keep.reason)))
+    return tuple(found)
 
 
 def own_copy(last: Mapping[str, object] | None) -> Mapping[str, object] | None:

@@ -22,6 +22,20 @@ def read_only(mapping: Mapping[str, _T]) -> Mapping[str, _T]:
     return MappingProxyType(mapping) if type(mapping) is dict else mapping
 
 
+def sealed(value: Any) -> Any:
+    """A told value whose mappings and lists, however deep, refuse to be written: the same object is the books' own."""
+    if isinstance(value, dict | MappingProxyType):
+        return MappingProxyType({key: sealed(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return tuple([sealed(item) for item in value])
+    if isinstance(value, tuple):
+        items = [sealed(item) for item in value]
+        if all(new is old for new, old in zip(items, value, strict=True)):
+            return value
+        return value._make(items) if hasattr(value, "_make") else tuple(items)
+    return value
+
+
 class Freezer:
     """Remembers what it froze last, because the same positions are asked about for every candidate."""
 

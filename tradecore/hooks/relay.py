@@ -7,7 +7,7 @@ from collections import deque
 from typing import Final
 
 from tradecore.hooks.calls import Calls
-from tradecore.model.events import Stamped, kind_of
+from tradecore.model.events import HookTrace, LateCall, Stamped, kind_of
 
 
 class EventRelay:
@@ -42,7 +42,7 @@ class EventRelay:
 
     def offer(self, event: Stamped) -> bool:
         """Take an event if any guest wants its kind; False where it was not taken."""
-        if self._ending or kind_of(event.event).name not in self.wanted:
+        if self._ending or kind_of(event.event).name not in self.wanted or _own(event.event):
             return False
         if len(self._queue) >= self._capacity and not self._virtual:
             self.dropped += 1
@@ -77,7 +77,14 @@ class EventRelay:
             while self._queue:
                 await self._calls.tell("on_event", self._queue.popleft())
                 self.told += 1
+                # a plain guest never waits: without this a full queue would hold the loop until it is empty
+                await asyncio.sleep(0)
             if self._ending:
                 return
             self._wake.clear()
             await self._wake.wait()
+
+
+def _own(event: object) -> bool:
+    """True for what telling an event gives rise to each time: told in turn, it would never come to an end."""
+    return isinstance(event, HookTrace | LateCall) and event.hook == "on_event"

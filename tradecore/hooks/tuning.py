@@ -108,8 +108,11 @@ class Tuner:
             settings = validated(file.name, type(file.settings), values)
             made = invite(file.name, type(file.plugin), settings, version=file.version, order=file.order)
             self._crumb.at = None  # here too: an interrupt that comes late still finds a handler
-        except Overrun as error:
-            raise PluginLoadError(f"{file.name}: expected a guest that can be made, {error}") from None
+        except (PluginLoadError, SettingsError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a constructor and validators are the guest's code
+            text = str(error) if isinstance(error, Overrun) else f"was {type(error).__name__}"
+            raise PluginLoadError(f"{file.name}: expected a guest that can be made, {text}") from None
         finally:
             self._crumb.at = None
         if made.hooks != file.hooks or made.role != file.role:

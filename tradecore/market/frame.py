@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,24 @@ def window_rows(window: str, timeframe_ms: int) -> int:
     return max(1, -(-window_ms(window, timeframe_ms) // timeframe_ms))
 
 
-class MarketFrame:
+class _Sealed:
+    """Its attributes are set once, by its own making."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"expected {type(self).__name__} to be read, was {name} written")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"expected {type(self).__name__} to be read, was {name} deleted")
+
+
+def _locked(array: Any) -> npt.NDArray[Any]:
+    """The same memory as an array that can never be made writable: a flag alone is lifted as easily as it is set."""
+    return np.asarray(memoryview(array).toreadonly())
+
+
+class MarketFrame(_Sealed):
     """Closed bars of all symbols up to one moment. Read-only: its arrays refuse to be written.
 
     Args:
@@ -65,26 +83,28 @@ class MarketFrame:
         other: Mapping[str, MarketFrame] | None = None,
     ) -> None:
         shape = (len(timestamps), len(symbols))
-        self.timeframe_ms: Final = timeframe_ms
-        self.symbols: Final = symbols
-        times = np.asarray(timestamps, dtype=np.int64).view()
-        times.flags.writeable = False
-        self.timestamps: Final[Times] = times
+        put = partial(object.__setattr__, self)
+        put("timeframe_ms", timeframe_ms)
+        put("symbols", symbols)
+        put("timestamps", _locked(np.asarray(timestamps, dtype=np.int64)))
         for name in COLUMNS:
             column = np.asarray(columns[name], dtype=np.float64)
             if column.shape != shape:
                 raise ValueError(f"expected {name} of shape {shape}, was {column.shape}")
-            column = column.view()
-            column.flags.writeable = False
-            setattr(self, name, column)
-        self.other: Final[Mapping[str, MarketFrame]] = MappingProxyType(dict(other or {}))
-        self._index: Final = {symbol: i for i, symbol in enumerate(symbols)}
+            put(name, _locked(column))
+        put("other", MappingProxyType(dict(other or {})))
+        put("_index", MappingProxyType({symbol: i for i, symbol in enumerate(symbols)}))
 
+    timeframe_ms: int
+    symbols: tuple[str, ...]
+    timestamps: Times
     open: Array
     high: Array
     low: Array
     close: Array
     volume: Array
+    other: Mapping[str, MarketFrame]
+    _index: Mapping[str, int]
 
     @property
     def rows(self) -> int:
@@ -130,7 +150,7 @@ class MarketFrame:
         return MarketFrame(self.timeframe_ms, times, self.symbols, columns, self.other)
 
 
-class Market:
+class Market(_Sealed):
     """The market up to one row as sizing and risk guests see it; nothing after the row can be reached.
 
     Args:
@@ -142,9 +162,14 @@ class Market:
     __slots__ = ("_books", "_frame", "now_ms")
 
     def __init__(self, frame: MarketFrame, now_ms: int, books: Mapping[str, Book]) -> None:
-        self._frame: Final = frame
-        self._books: Final = books
-        self.now_ms: Final = now_ms
+        put = partial(object.__setattr__, self)
+        put("_frame", frame)
+        put("_books", MappingProxyType(books) if type(books) is dict else books)
+        put("now_ms", now_ms)
+
+    now_ms: int
+    _frame: MarketFrame
+    _books: Mapping[str, Book]
 
     @property
     def frame(self) -> MarketFrame:
