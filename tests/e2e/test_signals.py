@@ -8,12 +8,13 @@ from bot import lines_of
 from tradecore.journal.read import read_journal
 from tradecore.model.order import AttemptState
 
-#: Entries that stay open: hardly anybody is there to sell.
+#: Entries that stay open for hundreds of prices: few are there to sell, and much is wanted.
 RESTING = (
     'exec_ioc_gtc.steps=[{time_in_force="GTC", premium_bps=0, attempts=1, ttl_ms=3600000}]',
     "signals_drop.expires_s=3600",
     "engine.intent_ttl_s=3600",
-    "twin.depth_quote=0.5",
+    "twin.depth_quote=20",
+    "size_fixed.amount=4000",
 )
 #: Requests are lost, and reads lag so far behind that nothing can be proven for minutes.
 SILENT = ("twin.faults=lost_request", "twin.read_lag_ms=600000")
