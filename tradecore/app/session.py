@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -29,7 +30,7 @@ from tradecore.errors import RetryableVenueError, StateFolderError
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.relay import EventRelay
 from tradecore.hooks.specs import Resources
-from tradecore.hooks.watchdog import Watchdog
+from tradecore.hooks.watchdog import WATCHDOG_NAME, Watchdog
 from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import EventJournal, open_journal
@@ -122,6 +123,8 @@ class Session:
         self._started = started
         self._around_store = around_store
         self._scale = prepared.settings.run.scale or 1.0
+        self._threads = frozenset(threading.enumerate())
+        """Those that were there before; any other that is not ours is a guest's."""
 
     async def run(self, loop: MarketLoop, screen: Screen | None) -> Outcome:
         """Open, trade, close.
@@ -281,6 +284,7 @@ class Session:
         coordinator = Coordinator(engine, run)
         coordinator.own_signals()
         stack.callback(coordinator.disown_signals)
+        self._keep_running(engine)
         if not desk.clock.virtual:
             self._watch(stack, engine)
         await self._take_hang(engine)
@@ -296,6 +300,7 @@ class Session:
         await engine.stopped.wait()
         left = await coordinator.shut_down()
         await relay.stop(1.0)
+        self._name_threads(engine)
         if not await desk.journal.flush(self._settings.shutdown.phase_s):
             left = left._replace(failed_phases=(*left.failed_phases, "journal"))
         known = Known(
@@ -326,6 +331,20 @@ class Session:
                 folder.mkdir(parents=True, exist_ok=True)
                 made[guest.name] = Resources(folder, {}, run.run_id)
         return made
+
+    def _keep_running(self, engine: Engine) -> None:
+        """Keep tasks of guests in hand, and make an exit from elsewhere an event: only the session ends the run."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, MarketLoop), loop
+        engine.desk.calls.offspring.adopt(loop)
+        loop.on_exit = lambda error: engine.desk.report_uncaught("a callback of the loop", error)
+
+    def _name_threads(self, engine: Engine) -> None:
+        """Name the threads that somebody started beside ours and that still run."""
+        for thread in threading.enumerate():
+            ours = thread.name == WATCHDOG_NAME or thread.name.startswith("tradecore-")
+            if thread not in self._threads and not ours:
+                engine.desk.alert("guest_left_behind", "warning", f"thread {thread.name} still runs at the end")
 
     def _watch(self, stack: AsyncExitStack, engine: Engine) -> None:
         """Watch guests from a thread: one that hangs is interrupted, or the process ends and says who it was."""

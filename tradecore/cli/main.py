@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -28,6 +30,7 @@ EXIT_NO_ANSWER = 1
 EXIT_USAGE = 2
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+_THREADS_END_S = 1.0
 
 
 class Root(click.Group):
@@ -49,17 +52,18 @@ class Root(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         given = list(sys.argv[1:] if args is None else args)
+        before = frozenset(threading.enumerate())
         try:
             code = super().main(given, prog_name, complete_var, standalone_mode=False, **extra)
             sys.stdout.flush()
         except click.exceptions.Exit as done:
-            _leave(done.exit_code)
+            _leave(done.exit_code, before)
         except Exception as error:  # noqa: BLE001 - the last door of the program: one line, an exit code
-            _leave(failed(error, debug="--debug" in given))
+            _leave(failed(error, debug="--debug" in given), before)
         except KeyboardInterrupt:
             complain("interrupted")
-            _leave(EXIT_INTERRUPTED)
-        _leave(code if isinstance(code, int) else 0)
+            _leave(EXIT_INTERRUPTED, before)
+        _leave(code if isinstance(code, int) else 0, before)
 
 
 def failed(error: Exception, *, debug: bool) -> int:
@@ -99,7 +103,21 @@ def complain(text: str) -> None:
     click.echo(f"tradecore: {' '.join(text.split())}", err=True)
 
 
-def _leave(code: int) -> NoReturn:
+def _leave(code: int, before: frozenset[threading.Thread]) -> NoReturn:
+    """Leave with an exit code; a plugin's thread that does not end cannot keep the process.
+
+    Args:
+        before: Threads that are not the command's.
+    """
+    end_s = time.monotonic() + _THREADS_END_S
+    stuck = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in stuck:
+        thread.join(max(0.0, end_s - time.monotonic()))
+    if names := [thread.name for thread in stuck if thread.is_alive()]:
+        complain(f"note: left while threads were running that no part of tradecore started: {', '.join(names)}")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -32,6 +32,9 @@ _POLL_EVERY: Final = 32
 """With no file watched but the loop's own pipe, signals are looked for once in so many rounds: a system call less in
 the others, and a signal still acts within a millisecond of work."""
 _IDLE_SLICE_S: Final = 0.2
+_END_S: Final = 1.0
+"""Seconds of the wall that are given to what is left at the end, each time it is told to end."""
+_ASKED_TO_END: Final = 3
 
 
 class MarketLoop(asyncio.SelectorEventLoop):
@@ -49,6 +52,10 @@ class MarketLoop(asyncio.SelectorEventLoop):
         self.speed: Final = speed
         self.epoch_ms: int | None = None
         """Market time at second 0, milliseconds since 1970 UTC; ``None`` until a clock is made for the loop."""
+        self.on_exit: Callable[[BaseException], object] | None = None
+        """Told of an exit or an interrupt that some callback or task raised; the loop then goes on. ``None``: it ends
+        the loop, as asyncio has it. What the task given to `run` raises is always raised."""
+        self._main: asyncio.Future[Any] | None = None
         self._virtual_ns = 0
         self._origin_ns: Final = time.monotonic_ns()
         self._owner: int | None = None
@@ -103,9 +110,22 @@ class MarketLoop(asyncio.SelectorEventLoop):
         """Run until stopped; notes whose thread it is."""
         self._owner = threading.get_ident()
         try:
-            super().run_forever()
+            while not self._ran():
+                if self._main is not None and self._main.done():
+                    break
         finally:
             self._owner = None
+
+    def _ran(self) -> bool:
+        """Run until stopped; False where an exit ended it that is not to end the loop. What was ready stays so."""
+        try:
+            super().run_forever()
+        except (SystemExit, KeyboardInterrupt) as error:
+            if self.on_exit is None:
+                raise
+            self.on_exit(error)
+            return False
+        return True
 
     def call_soon_threadsafe(
         self, callback: Callable[[*_Ts], object], *args: *_Ts, context: contextvars.Context | None = None
@@ -185,27 +205,50 @@ def run(main: Coroutine[Any, Any, _T], loop: MarketLoop) -> _T:
         main.close()
         raise RuntimeError("expected a fresh loop, was a closed or running one")
     try:
-        return loop.run_until_complete(main)
+        loop._main = task = loop.create_task(main)
+        return loop.run_until_complete(task)
     finally:
+        loop._main = loop.on_exit = None
         try:
             _cancel_leftovers(loop)
             loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
+            _end_executor(loop)
         finally:
             loop.close()
 
 
 def _cancel_leftovers(loop: MarketLoop) -> None:
-    """Cancel every task still alive and report what they raised on their way out."""
+    """Cancel every task still alive, and report what they raised on their way out and who would not go."""
     leftovers = asyncio.all_tasks(loop)
     if not leftovers:
         return
+    waiting = leftovers
+    for _ in range(_ASKED_TO_END):
+        for task in waiting:
+            task.cancel()
+        _, waiting = loop.run_until_complete(asyncio.wait(waiting, timeout=_END_S * (loop.speed or 1.0)))
+        if not waiting:
+            break
     for task in leftovers:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*leftovers, return_exceptions=True))
-    for task in leftovers:
+        if task in waiting:
+            message = f"task {task.get_name()} did not end when it was told to"
+            loop.call_exception_handler({"message": message, "task": task})
+            # it has been reported: asyncio would do so again whenever it is collected
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # as asyncio itself does
+            continue
         error = None if task.cancelled() else task.exception()
         if error is not None:
             loop.call_exception_handler(
                 {"message": "a task raised while it was cancelled at the end", "exception": error, "task": task}
             )
+
+
+def _end_executor(loop: MarketLoop) -> None:
+    """Let go of the loop's threads; one that is in the middle of something is waited for, but not for ever."""
+    executor = getattr(loop, "_default_executor", None)
+    if executor is None:
+        return
+    executor.shutdown(wait=False, cancel_futures=True)
+    end_s = time.monotonic() + _END_S
+    for thread in tuple(executor._threads):
+        thread.join(max(0.0, end_s - time.monotonic()))

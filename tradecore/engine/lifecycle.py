@@ -159,6 +159,8 @@ class Coordinator:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=desk.config.time_scale)
+        for name in await desk.calls.dismiss(desk.config.time_scale):
+            desk.alert("guest_left_behind", "warning", f"{name} did not end when it was told to")
 
     async def _say_ended(self) -> None:
         desk = self._engine.desk

@@ -40,6 +40,11 @@ class Leader:
         """Guests that are still at it; outside of a call those that did not end when they were told to."""
         return len(self._tasks)
 
+    @property
+    def tasks(self) -> tuple[asyncio.Task[BaseException | None], ...]:
+        """What `unfinished` counts."""
+        return tuple(self._tasks)
+
     async def lead(self, answer: Any, where: tuple[str, str], timeout_s: float | None) -> Ended:
         """Await a guest.
 

@@ -29,6 +29,7 @@ from tradecore.hooks.combine import (
 )
 from tradecore.hooks.freeze import Freezer, read_only, sealed
 from tradecore.hooks.guest import Ask, Guest
+from tradecore.hooks.offspring import Offspring
 from tradecore.hooks.slots import Slot, Slots
 from tradecore.hooks.specs import Resources
 from tradecore.hooks.tuning import Tuned, Tuner
@@ -102,6 +103,8 @@ class Calls:
         self._freezer: Final = Freezer()
         self._jobs: Final[dict[str, dict[str, Job]]] = {}
         self._leader: Final = Leader(self.crumb, timer)
+        self.offspring: Final = Offspring(self.crumb, timer, self.fault)
+        """Tasks that guests start."""
 
     # Who is here --------------------------------------------------------------------------------------------------
 
@@ -317,6 +320,14 @@ class Calls:
     def unfinished(self) -> int:
         """Awaited hooks that passed their deadline and did not end when told to."""
         return self._leader.unfinished
+
+    async def dismiss(self, timeout_s: float) -> tuple[str, ...]:
+        """End every task of guests, awaited hooks too; returns the names of those that went on all the same.
+
+        Args:
+            timeout_s: Seconds of the loop.
+        """
+        return await self.offspring.end(timeout_s, self._leader.tasks)
 
     async def _tell_one(self, slot: Slot, arguments: tuple[Any, ...]) -> bool:
         """Tell one guest; False where it faulted."""

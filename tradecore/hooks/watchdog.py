@@ -20,7 +20,11 @@ from typing import Any, Final
 
 EXIT_HUNG: Final = 75
 """EX_TEMPFAIL of sysexits.h: start me again."""
-TICK_S: Final = 0.05
+TICK_S: Final = 0.02
+NAMED_AFTER_S: Final = 0.2
+"""A guest that holds the program for so long is named, though it is interrupted at the limit only: the loop's lag is to
+stay below 250 ms, and whoever makes it longer is to be known."""
+WATCHDOG_NAME: Final = "watchdog"
 
 
 class Breadcrumb:
@@ -46,7 +50,8 @@ class Watchdog:
         crumb: What `Calls` writes.
         limit_s: Longest time that one guest may hold the program, s, > 0.
         hang_s: Time after the limit in which interrupts must have helped, s, > 0.
-        on_overrun: Told from the watchdog's thread, once per call: guest, hook, seconds so far.
+        on_overrun: Told from the watchdog's thread, once per call, at the limit or after 0.2 s if that is earlier:
+            guest, hook, seconds so far.
         on_hang: Told from the watchdog's thread before the process ends: guest, hook. It writes the quarantine down
             somewhere that needs no lock of the main thread.
         end: Ends the process with an exit code.
@@ -78,7 +83,7 @@ class Watchdog:
         assert threading.current_thread() is threading.main_thread(), "signals reach the main thread only"
         assert self._thread is None, "a watchdog is started once"
         self._old_handler = signal.signal(signal.SIGUSR1, self._interrupt)
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name=WATCHDOG_NAME, daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> bool:
@@ -114,12 +119,12 @@ class Watchdog:
                 seen, first_s, reported = call, now_s, False
                 continue
             over_s = now_s - first_s
-            if over_s < self._limit_s:
-                continue
             (plugin, hook), _ = call
-            if not reported:
+            if not reported and over_s >= min(NAMED_AFTER_S, self._limit_s):
                 reported = True
                 self._told(self._on_overrun, plugin, hook, over_s)
+            if over_s < self._limit_s:
+                continue
             if over_s >= self._limit_s + self._hang_s:
                 self._told(self._on_hang, plugin, hook)
                 self._end(EXIT_HUNG)
