@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tradecore.hooks.specs import HOOKS
 from tradecore.testing.scaffold import ANSWERS_FILE, TAKEN, TEMPLATE, Origin, Plugin, make_plugin, origin_of, render
 
 ROOT = Path(__file__).resolve().parents[2]
+TUTORIAL = Path(__file__).parent / "tutorial"
 NOWHERE = Origin("nowhere", "v0.1.0")
 #: Each hook alone, pairs whose imports meet, and all of them: every import line of the template in its forms.
 SETS = {
@@ -29,6 +31,7 @@ SETS = {
     "listener": ("on_fill", "on_fail"),
     "tally": ("on_fail", "on_event"),
     "teller": ("on_start", "on_shutdown"),
+    "rebound": ("signal",),
     "every_hook": HOOKS,
 }
 needs_copier = pytest.mark.skipif(importlib.util.find_spec("copier") is None, reason="copier is not installed here")
@@ -39,7 +42,26 @@ def generated(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
     for name, hooks in SETS.items():
         make_plugin(Plugin(name, hooks), folder / name, NOWHERE)
+    follow_the_page(folder / "rebound")
     return folder
+
+
+def follow_the_page(folder):
+    """Put what docs/write-a-plugin.md shows in the place of what was generated, so that the tools judge it too."""
+    plugin = shown("plugin.py")
+    source = f"{plugin['imports']}\n\n\n{plugin['settings']}\n\n{plugin['signal']}\n"
+    (folder / "tradecore_rebound/plugin.py").write_text(source)
+    (folder / "tests/test_rebound.py").write_text(shown("rebound_tests.py")["tests"] + "\n")
+    (folder / "trial.toml").write_text(shown("trial.toml")["trial"] + "\n")
+    readme = folder / "README.md"
+    head, _, rest = readme.read_text().partition("| setting |")
+    readme.write_text(f"{head}{shown('settings.md')['table']}\n\n{rest.partition(chr(10) * 2)[2]}")
+
+
+def shown(file):
+    """Name to text of the parts of a file that the page shows."""
+    found = re.findall(r"^[^\n]*\[(\w+)\][^\n]*\n(.*?)\n[^\n]*\[/\1\]", (TUTORIAL / file).read_text(), re.M | re.S)
+    return {name: text.strip("\n") for name, text in found}
 
 
 def tool(folder, *words, **extra):
@@ -167,8 +189,8 @@ def copier(folder, *words):
 
 
 @needs_copier
-@pytest.mark.parametrize("hooks", [("signal",), HOOKS])
-def test_copier_writes_the_same_files(tmp_path, hooks):
+def test_copier_writes_the_same_files(tmp_path):
+    hooks = HOOKS
     (tmp_path / "answers.yml").write_text(json.dumps({"name": "mean_dip", "hooks": hooks}))
     copier(tmp_path, "copy", "--quiet", "--defaults", "--data-file", "answers.yml", TEMPLATE, "made")
     theirs = {
