@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from tradecore.hooks.entries import available
-from tradecore.testing.contract.runner import BY_NUMBER, ask_card
+from tradecore.testing.contract.runner import BY_NUMBER, CARDS, ask_card
 from tradecore.testing.contract.subject import Subject
 
+FIRST_SESSION = "C80"
 FOLDER = Path(__file__).parent / "defects"
 
 
@@ -25,6 +26,9 @@ class Defect(NamedTuple):
     says: str
     change: tuple[tuple[str, str], ...]
     settings: tuple[dict[str, Any], ...]
+    also: tuple[str, ...]
+    """Other cards that the same defect breaks."""
+    slow: bool
 
     def subject(self) -> Subject:
         """Load the plugin with the defect in it."""
@@ -42,12 +46,17 @@ class Defect(NamedTuple):
         exec(compile(source, f"<{self.id}>", "exec"), vars(module))
         return Subject(self.plugin, getattr(module, name), self.settings)
 
-    def judged(self) -> Any:
+    def judged(self) -> Subject:
+        """Ask all cards in order; sessions only where one names the defect, and a slow plugin its own card only."""
         subject = self.subject()
+        sessions = self.card >= FIRST_SESSION
+        cards = [card for card in CARDS if sessions or card.number < FIRST_SESSION]
         try:
-            return ask_card(BY_NUMBER[self.card], subject)
+            for card in [BY_NUMBER[self.card]] if self.slow else cards:
+                ask_card(card, subject)
         finally:
             del sys.modules[subject.maker.__module__]
+        return subject
 
 
 def all_defects() -> list[Defect]:
@@ -55,9 +64,10 @@ def all_defects() -> list[Defect]:
     for path in sorted(FOLDER.glob("*.toml")):
         for one in tomllib.loads(path.read_text(encoding="utf-8"))["defect"]:
             changes = tuple((change["find"], change["put"]) for change in one["change"])
-            found.append(
-                Defect(path.stem, one["id"], one["card"], one["says"], changes, tuple(one.get("settings", ({},))))
-            )
+            settings = tuple(one.get("settings", ({},)))
+            also = tuple(one.get("also", ()))
+            named = (path.stem, one["id"], one["card"], one["says"], changes)
+            found.append(Defect(*named, settings, also, one.get("slow", False)))
     return found
 
 

@@ -8,12 +8,17 @@ from tradecore.testing.contract.runner import CARDS
 UNBITTEN = {"C05", "C06", "C34", "C81", "C83"}
 
 
-def test_a_defect_is_caught_by_its_card(defect):
-    result = defect.judged()
+def test_a_defect_is_caught_by_its_card_and_by_no_other(defect):
+    results = defect.judged().results
+    result = results[defect.card]
     assert result.outcome is Outcome.FAILED, result
     assert defect.says in result.reason
     # What was found, then what to change.
     assert "; " in result.reason, result.reason
+    others = sorted(
+        number for number, one in results.items() if one.outcome is Outcome.FAILED and number != defect.card
+    )
+    assert others == sorted(defect.also)
 
 
 def test_there_are_enough_defects_and_most_cards_have_one(defects):

@@ -23,10 +23,6 @@ from tradecore.testing.contract.values import (
 )
 
 _FAMILY = "Restart and state"
-_HELD = (dict, list, set, bytearray)
-_SKIPPED = frozenset(
-    {"__builtins__", "__annotations__", "__cached__", "__spec__", "__warningregistry__", "__pytest_asserts__"}
-)
 
 
 @card(
@@ -139,7 +135,6 @@ def instances_share_nothing(subject: Subject) -> Result:
 )
 def no_module_state(subject: Subject) -> Result:
     """Compare modules before and after."""
-    before = _kept(subject)
     for number in range(len(subject.sections)):
         guest = subject.fresh(number)
         for question in ordinary(guest, subject.grid(number), seed=71):
@@ -147,8 +142,8 @@ def no_module_state(subject: Subject) -> Result:
                 guest.asks[question.hook](*question.arguments)
             except Exception:  # noqa: BLE001 - what a hook raises is told by the card that asks for accepted answers
                 continue
-    after = _kept(subject)
-    changed = sorted(name for name in after if before.get(name) != after[name])
+    after = subject.module_values()
+    changed = sorted(name for name in after if subject.begun.get(name) != after[name])
     if changed:
         return failed(
             f"{', '.join(changed)} changed while the plugin was asked; keep nothing in modules or classes, two "
@@ -156,15 +151,3 @@ def no_module_state(subject: Subject) -> Result:
             "same class would share it and a restart would lose it"
         )
     return PASSED
-
-
-def _kept(subject: Subject) -> dict[str, Any]:
-    """Values of the plugin's modules and of its class that could change."""
-    owners = [(module.__name__, vars(module)) for module in subject.modules]
-    owners.append((subject.maker.__qualname__, vars(subject.maker)))
-    return {
-        f"{owner}.{name}": fingerprint(value)
-        for owner, names in owners
-        for name, value in list(names.items())
-        if name not in _SKIPPED and (isinstance(value, (*_HELD, int, float, str)) or value is None)
-    }

@@ -17,10 +17,15 @@ from tradecore.hooks.specs import HOOKS
 from tradecore.market.frame import MarketFrame
 from tradecore.settings.wording import nearest
 from tradecore.testing.contract.cards import Broken, Result
+from tradecore.testing.contract.fingerprint import fingerprint
 from tradecore.testing.contract.markets import Grid
 
 CANARY: Final = "canary-4b1d"
 """Value of every secret setting in the suite; it must appear nowhere. Short, as messages cut long values."""
+_CHANGING: Final = (dict, list, set, bytearray, int, float, str)
+_SKIPPED: Final = frozenset(
+    {"__builtins__", "__annotations__", "__cached__", "__spec__", "__warningregistry__", "__pytest_asserts__"}
+)
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -52,6 +57,8 @@ class Subject:
         """Number of a card to its result, as far as they were asked."""
         self.kept: Final[dict[str, object]] = {}
         """What one card measured for others, by a word."""
+        self.begun: Final = self.module_values()
+        """What its modules and its class held before any card was asked."""
         self._guests: dict[int, Guest] = {}
 
     @property
@@ -120,6 +127,18 @@ class Subject:
             names = [name for name in list(sys.modules) if name == top or name.startswith(top + ".")]
         found = [sys.modules.get(name) for name in {home, *names}]
         return tuple(sorted((module for module in found if module is not None), key=lambda module: module.__name__))
+
+    def module_values(self) -> dict[str, object]:
+        """Values of its modules and of its class that could change, by name."""
+        owners = [(module.__name__, vars(module)) for module in self.modules]
+        if isinstance(self.maker, type):
+            owners.append((self.maker.__qualname__, dict(vars(self.maker))))
+        return {
+            f"{owner}.{name}": fingerprint(value)
+            for owner, names in owners
+            for name, value in list(names.items())
+            if name not in _SKIPPED and (isinstance(value, _CHANGING) or value is None)
+        }
 
 
 def is_secret(annotation: Any) -> bool:
