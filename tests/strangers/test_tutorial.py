@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -43,6 +44,7 @@ def reader(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("TRADECORE_")]:
         monkeypatch.delenv(name)
+    (tmp_path / "site").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
 
     def follow(step):
@@ -73,6 +75,7 @@ def put_on_path(project, site):
     entry = "[tradecore]\nrebound = tradecore_rebound.plugin:Rebound\n"
     assert entry.splitlines()[1] in (project / "pyproject.toml").read_text().replace('"', "")
     (site / "tradecore_rebound-0.1.0.dist-info/entry_points.txt").write_text(entry)
+    importlib.invalidate_caches()
 
 
 def test_who_follows_the_page_ends_with_a_plugin_that_trades(reader, tmp_path):

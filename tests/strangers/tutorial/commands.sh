@@ -11,7 +11,7 @@ pip install -e .
 # [found]
 tradecore plugins list
 tradecore plugins info rebound
-tradecore run --profile trial.toml --speed max
+tradecore run --profile trial.toml --speed max --for 20m
 # [/found]
 # [prove]
 ruff check . && mypy && pytest tests/test_rebound.py
@@ -26,7 +26,7 @@ tradecore query intents --state first --limit 5
 tradecore plugins disable rebound --profile trial.toml
 tradecore plugins enable rebound --profile trial.toml --before size_fixed
 tradecore config diff demo trial.toml
-tradecore run --profile twice.toml --speed max
+tradecore run --profile twice.toml --speed max --for 20m
 # [/switch]
 # [ship]
 pip wheel --no-deps -w dist .
