@@ -6,6 +6,7 @@ import random
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -140,6 +141,13 @@ def gate_questions(guest: Guest, frame: MarketFrame) -> Iterator[Question]:
     if "risk_check" in guest.hooks:
         for about, portfolio in portfolios(now_ms).items():
             yield Question("risk_check", about, (intent_of(now_ms), portfolio, market))
+        # Asked again before its second attempt: what its first one bought stands in the books already.
+        partly = intent_of(now_ms)
+        own = position_of(
+            now_ms, quantity=Decimal("0.2"), position_id=partly.position_id, bought_quantity=Decimal("0.2")
+        )
+        half_way = portfolio_of(now_ms, positions=(own,), trades_today=1)
+        yield Question("risk_check", "an entry that is filled in part", (partly, half_way, market))
         bare = market_of(frame, book=False)
         yield Question("risk_check", "a symbol without a book", (intent_of(now_ms), portfolio_of(now_ms), bare))
     if "route_order" in guest.hooks:

@@ -80,9 +80,9 @@ def page(defects: Sequence[DefectLine]) -> str:
 
 def _cards() -> Iterator[str]:
     families = dict.fromkeys(card.family for card in CARDS)
-    yield f"## The {len(CARDS)} cards"
+    yield f"## The {len(CARDS)} cards\n"
     for family in families:
-        yield f"\n### {family}\n"
+        yield f"### {family}\n"
         for card in (card for card in CARDS if card.family == family):
             yield from _card(card)
 
@@ -97,8 +97,10 @@ def _card(card: Card) -> Iterator[str]:
 
 def _when(card: Card) -> str:
     after = ", ".join(card.after)
-    why = card.skipped_when if card.skipped_when.startswith("never") else f"where {card.skipped_when}"
-    return f"{why}; or {after} did not pass" if after else why
+    never = card.skipped_when.startswith("never")
+    if not after:
+        return card.skipped_when if never else f"where {card.skipped_when}"
+    return f"where {after} did not pass" if never else f"where {card.skipped_when}, or {after} did not pass"
 
 
 def _bites(defects: Sequence[DefectLine]) -> Iterator[str]:

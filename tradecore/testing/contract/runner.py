@@ -16,6 +16,7 @@ from tradecore.testing.contract import (
     entry,
     gates,
     hardship,
+    positions,
     purity,
     ranges,
     schema,
@@ -40,7 +41,7 @@ from tradecore.testing.contract.report import CardLine, Report, digest_of
 from tradecore.testing.contract.schema import shown_settings
 from tradecore.testing.contract.subject import DEFAULTS, Subject, subject_of
 
-FAMILIES: Final = (entry, schema, purity, ranges, hardship, gates, telling, states, secrecy, sessions)
+FAMILIES: Final = (entry, schema, purity, ranges, hardship, positions, gates, telling, states, secrecy, sessions)
 """Importing them registers their cards."""
 CARDS: Final = registered()
 BY_NUMBER: Final[Mapping[str, Card]] = {card.number: card for card in CARDS}

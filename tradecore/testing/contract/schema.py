@@ -215,7 +215,7 @@ def settings_have_defaults(subject: Subject) -> Result:
     action="Hand `nan` and `inf` to every setting of the section that is a number.",
     expectation="Validation refuses both.",
     prerequisite="a setting is a float or a Decimal",
-    skipped_when="never; settings that are no numbers are passed over",
+    skipped_when="never",
 )
 def numbers_are_finite(subject: Subject) -> Result:
     """Try both values on every number."""

@@ -57,7 +57,8 @@ _AUDITED: Final = {
     "socket.__new__": NETWORK, "socket.connect": NETWORK, "socket.bind": NETWORK, "socket.getaddrinfo": NETWORK,
     "socket.gethostbyname": NETWORK, "socket.sendto": NETWORK,
     "subprocess.Popen": THREADS, "os.system": THREADS, "os.exec": THREADS, "os.fork": THREADS, "os.forkpty": THREADS,
-    "os.posix_spawn": THREADS, "os.spawn": THREADS, "_thread.start_new_thread": THREADS, "signal.pthread_kill": THREADS,
+    "os.posix_spawn": THREADS, "os.spawn": THREADS, "_thread.start_new_thread": THREADS,
+    "_thread.start_joinable_thread": THREADS, "signal.pthread_kill": THREADS,
 }  # fmt: skip
 _BY_OWNER: Final = {
     "time": CLOCK, "_random": CHANCE, "_socket": NETWORK, "_ssl": NETWORK, "_thread": THREADS,
