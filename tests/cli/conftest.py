@@ -56,7 +56,7 @@ def candle_folder(tmp_path_factory):
 def cli(tmp_path, monkeypatch):
     """Call the command line in process, in an empty folder, without the caller's TRADECORE_ variables."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("TRADECORE_")]:
+    for name in [name for name in os.environ if name.startswith(("TRADECORE_", "COLUMNS", "LINES"))]:
         monkeypatch.delenv(name)
 
     def call(*arguments):

@@ -44,7 +44,7 @@ def test_r53_help_is_quick():
         )  # fmt: skip
         took.append(time.perf_counter() - start)
     # the best of a few: other work on the machine must not fail this. The aim is 100 ms.
-    assert min(took) < 0.4
+    assert min(took) < 1.0
 
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
