@@ -190,18 +190,23 @@ class Scanner:
         self._block_rows = block_rows
         self._judged: Judged | None = None
         self._row = -1
+        self._stale = False
         self.removed: frozenset[str] = frozenset()
         """Symbols that universe guests keep out; set before the first row."""
 
     def forget(self) -> None:
-        """Drop answers of rows to come: a setting was tuned or a guest quarantined; in force from the next row."""
-        self._judged = None
+        """Drop answers of rows to come: a setting was tuned or a guest quarantined; in force from the next row.
+
+        The row under way keeps its answers: it may have been taken already, and is judged all the same.
+        """
+        self._stale = True
 
     def look_ahead(self) -> None:
         """Ask the signal guests for the next rows if the next one is not yet judged. Called before a row is taken."""
         judged = self._judged
-        if judged is not None and self._row + 1 < judged.rows.stop:
+        if judged is not None and not self._stale and self._row + 1 < judged.rows.stop:
             return
+        self._stale = False  # before asking: who is quarantined now makes these answers stale again
         frame = self._feed.block(self._warmup_rows, self._block_rows)
         if frame is None:
             self._judged = None
