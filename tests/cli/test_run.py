@@ -84,7 +84,8 @@ def test_plain_lines_say_what_ran_and_what_to_type_next(cli, candle_folder, tmp_
     assert "THRESHOLD_NOT_MET" in result.stdout
     assert "balanced" in result.stdout
     assert "tradecore query trades --state here" in result.stdout
-    assert max(len(line) for line in result.stdout.splitlines()[3:]) <= 100
+    report = result.stdout[result.stdout.index("ended:") :]  # a slow machine prints progress lines before it
+    assert max(len(line) for line in report.splitlines()) <= 100
     assert (tmp_path / "here" / "tradecore.db").is_file()
 
 
