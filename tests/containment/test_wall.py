@@ -51,7 +51,9 @@ def bot(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 
     def begin(way: str, *sets: str) -> Bot:
         options = ("--speed", "60", "--for", "100h", "--plugins", ",".join(("probe", *GUESTS)))
-        bots.append(Bot(tmp_path / "s", options, (*BUSY, *sets), env={**env, "HOSTILE_WAY": way}))
+        # row by row: a guest that hangs would else be silent for all the rows that it was asked about
+        given = (*BUSY, "market.block_rows=1", *sets)
+        bots.append(Bot(tmp_path / "s", options, given, env={**env, "HOSTILE_WAY": way}))
         return bots[-1]
 
     yield begin
@@ -92,7 +94,7 @@ def places(wanted) -> set[str]:
 
 def test_guests_that_hang_at_every_hook_are_ended_and_named(bot, market):
     one = bot("hang", "engine.watchdog_s=0.3", "engine.hang_s=5")
-    one.until_event("position_closed", 3)
+    one.until_event("position_closed")
     done, notes = ended(one, market)
     assert named(notes) >= places(set(PLACES) - {"on_fail"})
     faults = {f"{note.event.plugin}.{note.event.hook}" for note in notes if isinstance(note.event, PluginFault)}
@@ -102,7 +104,7 @@ def test_guests_that_hang_at_every_hook_are_ended_and_named(bot, market):
 
 def test_a_block_is_named_and_the_loop_is_never_late_but_for_it(bot, market, tmp_path):
     one = bot("block", "engine.watchdog_s=1")
-    one.until_event("position_closed", 3)
+    one.until_event("position_closed")
     _, notes = ended(one, market)
     rows = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
     spans = [(what, float(begin), float(end)) for what, begin, end in rows]
@@ -121,7 +123,7 @@ def test_a_block_is_named_and_the_loop_is_never_late_but_for_it(bot, market, tmp
 
 def test_tasks_and_threads_that_do_not_end_hold_no_end_up(bot, market):
     one = bot("spawn")
-    one.until_event("position_closed", 3)
+    one.until_event("position_closed")
     one.until_event("uncaught_exception")
     done, notes = ended(one, market)
     assert done.seconds < 15
