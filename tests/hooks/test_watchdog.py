@@ -105,6 +105,21 @@ def test_an_exit_waits_no_longer_than_the_limit_for_a_router_that_hangs(watched,
     assert time.monotonic() - start < 0.1
 
 
+def test_an_error_whose_text_hangs_is_interrupted(watched, base, words):
+    class Hangs(Exception):
+        def __str__(self):
+            time.sleep(30)
+            return "late"
+
+    def action():
+        raise Hangs
+
+    calls = watched(risky(base, action))
+    start = time.monotonic()
+    assert calls.risk(words.intent, words.portfolio, words.market).fault.endswith("its text could not be read")
+    assert time.monotonic() - start < LIMIT_S + 1.0
+
+
 async def test_a_coroutine_that_blocks_the_loop_is_interrupted(watched, base, words):
     class Blocks(base):
         @hookimpl

@@ -27,6 +27,7 @@ from tradecore.hooks.combine import (
     smallest,
     tightest,
 )
+from tradecore.hooks.faults import short, text_of
 from tradecore.hooks.freeze import Freezer, read_only, sealed
 from tradecore.hooks.guest import Ask, Guest
 from tradecore.hooks.offspring import Offspring
@@ -46,8 +47,6 @@ from tradecore.model.signal import Job, JobAnswer, Keep, Signal, Tune
 from tradecore.ports.clock import Clock
 
 __all__ = ["Calls", "FollowAnswers", "RiskAnswer", "RouteAnswer", "SignalAnswers", "SizeAnswer"]
-_TEXT_MAX: Final = 300
-_READ_MAX: Final = 10_000
 
 
 class Calls:
@@ -342,7 +341,7 @@ class Calls:
             self._late(slot.name, slot.hook, limit_ms)
             self._fault(slot, f"overran {limit_ms:g} ms and was told to end")
         elif ended.error is not None:
-            self._fault(slot, self._text_of(ended.error, slot))
+            self._fault(slot, text_of(ended.error, self.crumb, slot.where))
         spent_ms = (self._clock.monotonic_s() - start_s) * 1000
         if self._virtual and spent_ms > limit_ms:
             self._late(slot.name, slot.hook, spent_ms)
@@ -383,7 +382,7 @@ class Calls:
                 # Inside the try: an interrupt that comes late still finds a handler (see watchdog.py).
                 crumb.at = None
             except BaseException as error:  # noqa: BLE001 - the door: whatever a guest raises is its own fault
-                text = self._text_of(error, slot)
+                text = text_of(error, self.crumb, slot.where)
                 close_unbegun(raw)
                 answer = self._fault(slot, text)
             answers.append(answer)
@@ -397,23 +396,11 @@ class Calls:
         if told:
             self._on_late(LateCall(plugin, hook, duration_ms, self._deadlines_ms[hook]))
 
-    def _text_of(self, error: BaseException, slot: Slot) -> str:
-        """One line of an error; its own text is the guest's: it may raise or hang in turn, so it is watched too."""
-        try:
-            self.crumb.at = slot.where
-            text = _line(error)
-            self.crumb.at = None
-        except BaseException:  # noqa: BLE001 - the watchdog's, or one of a metaclass of the guest
-            text = "an error whose text could not be read"
-        finally:
-            self.crumb.at = None
-        return text
-
     def fault(self, plugin: str, hook: str, error: BaseException) -> None:
         """Count what a task that a guest has started raised as a fault of the hook that started it."""
         slot = self._slots.find(plugin, hook)
         if slot is not None:
-            self._fault(slot, self._text_of(error, slot))
+            self._fault(slot, text_of(error, self.crumb, slot.where))
 
     def _fault(self, slot: Slot, text: str) -> Silence:
         """Count a fault, tell of it, and quarantine the guest where it was one too many."""
@@ -445,7 +432,7 @@ class Calls:
             start = self._timer()
             answer = ask(*arguments)
             spent_us = 0.0 if self._virtual else (self._timer() - start) / 1000
-            trace(HookTrace(slot.name, slot.hook, _short(repr(answer)), spent_us))
+            trace(HookTrace(slot.name, slot.hook, short(repr(answer)), spent_us))
             return answer
 
         return traced
@@ -460,17 +447,3 @@ def _route_of(router: str, answer: Any) -> RouteAnswer:
 def _told(answer: Any) -> Any:
     """Telling hooks may answer anything; only what can be awaited means something, ``None`` stands for the rest."""
     return answer if answer is not None and inspect.isawaitable(answer) else None
-
-
-def _line(error: BaseException) -> str:
-    try:
-        text = " ".join(str(error)[:_READ_MAX].split())
-    except BaseException:  # noqa: BLE001 - a guest's exception class is a guest too
-        text = "its text could not be read"
-    if isinstance(error, checks.BadAnswer):
-        return _short(text)
-    return _short(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _TEXT_MAX else text[: _TEXT_MAX - 3] + "..."

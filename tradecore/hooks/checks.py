@@ -93,12 +93,21 @@ def texts(name: str, value: object) -> Texts:
 _NO_TEXTS: Final[Texts] = MappingProxyType({})
 
 
+_SIZE_MAX: Final = 24
+_DIGITS_MAX: Final = 50
+
+
 def _amount(name: str, value: object, *, zero: bool) -> None:
     """Money is a finite Decimal; a float is refused, it has already lost digits."""
     if type(value) is not Decimal:
         raise BadAnswer(f"expected {name} to be Decimal, was {kind(value)}")
     if not value.is_finite() or value < 0 or (not zero and value == 0):
         raise BadAnswer(f"expected {name} {'>=' if zero else '>'} 0, was {value}")
+    # Exact arithmetic raises rather than round: no amount of money has such a size or so many digits.
+    if abs(value.adjusted()) > _SIZE_MAX or len(value.as_tuple().digits) > _DIGITS_MAX:
+        raise BadAnswer(
+            f"expected {name} of at most {_DIGITS_MAX} digits from 1E-{_SIZE_MAX} to 1E+{_SIZE_MAX}, was not"
+        )
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:
@@ -294,6 +303,8 @@ def _check(check: object) -> None:
             raise BadAnswer(
                 f"expected value and threshold of {limit} to be finite Decimals, was {kind(number)} {number}"
             )
+        if abs(number.adjusted()) > _SIZE_MAX:
+            raise BadAnswer(f"expected value and threshold of {limit} from 1E-{_SIZE_MAX} to 1E+{_SIZE_MAX}, was not")
 
 
 def routed(answer: object) -> OrderRequest | Done | None:
