@@ -61,6 +61,9 @@ class Offspring:
             return await Steps(coroutine, self._crumb, where, self._timer)
         except _EXITS as error:
             self._on_fault(*where, error)
+            task = asyncio.current_task()
+            assert task is not None, "this is its coroutine"
+            task.add_done_callback(lambda done: done.exception())  # told already: asyncio need not tell it again
             # raised on from a task, an exit would end the loop and all that runs on it
             raise PluginError(*where, f"a task that it started raised {type(error).__name__}") from None
 
