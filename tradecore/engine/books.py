@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from tradecore.model.fill import Fill
 from tradecore.model.intent import INTENT_LIVE, IntentRow, Reservation, ReservationState
-from tradecore.model.order import ATTEMPT_LIVE, ATTEMPT_UNPROVEN, Attempt
+from tradecore.model.order import ATTEMPT_LIVE, Attempt
 from tradecore.model.portfolio import TradingState
 from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
 from tradecore.model.records import Memory, Posting, Row, TradingRecord
@@ -123,10 +123,22 @@ class Books:
                 self.dust[base] = minus(self.dust[base], self._dust_of.pop(row.position_id))
             return
         self.positions.pop(row.position_id, None)
-        self.closed.append(closed_view(row))
+        view = closed_view(row)
+        if self.closed_before(row.position_id) is not None:  # a late fill had brought it back
+            others = [old for old in self.closed if old.position_id != row.position_id]
+            self.closed.clear()
+            self.closed.extend(others)
+        self.closed.append(view)
         if row.dust_quantity > 0:
             self._dust_of[row.position_id] = row.dust_quantity
             self.dust[base] = plus(self.dust.get(base, ZERO), row.dust_quantity)
+
+    def closed_before(self, position_id: PositionId) -> ClosedPosition | None:
+        """An earlier end of a position among the newest; ``None``: it has not ended yet, or long ago."""
+        for old in reversed(self.closed):
+            if old.position_id == position_id:
+                return old
+        return None
 
     def attempts_list(self, intent_id: IntentId) -> Sequence[Attempt]:
         """Attempts of a live intent, oldest first."""
@@ -140,7 +152,7 @@ class Books:
         """Tell whether an entry must wait: a live intent, or an order whose fate is not proven (R17)."""
         if any(row.intent.symbol == symbol for row in self.intents.values()):
             return True
-        return any(a.symbol == symbol and a.state in ATTEMPT_UNPROVEN for a in self.attempts.values())
+        return any(a.symbol == symbol and a.state in ATTEMPT_LIVE for a in self.attempts.values())
 
     def exit_of(self, position_id: PositionId) -> IntentRow | None:
         """The live exit of a position; ``None``: it has none."""

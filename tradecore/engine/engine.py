@@ -188,9 +188,13 @@ class Engine:
                 self.pictures.new_row(close_ms)
                 for listener in self.row_listeners:
                     listener(close_ms)
-                await self.leading.row_closed()
+                try:
+                    await self.leading.row_closed()
+                except Exception as error:  # noqa: BLE001 - the row is judged all the same, without entries
+                    self.leading.faulted = True
+                    desk.report_uncaught("leading positions", error)
                 self.pipeline.follow_faulted = self.leading.faulted
-                await self.pipeline.row_closed()
+                await self.pipeline.row_closed(close_ms)
                 await self._mark_day()
             if self.stop_at_ms is not None and desk.clock.now_ms() >= self.stop_at_ms:
                 self.request_stop("time is up")
@@ -232,6 +236,7 @@ class Engine:
     async def _stale_cleanup(self) -> None:
         """See that nothing outlives its time: an entry past its expiry is ended by its own task, woken here."""
         now = self.desk.clock.now_ms()
+        self.exits.resume()
         for row in list(self.desk.books.intents.values()):
             intent = row.intent
             if row.state in INTENT_LIVE and now > intent.expires_ms + 5_000:

@@ -22,6 +22,7 @@ from tradecore.errors import StoreError
 from tradecore.model.events import PriceSnapshot
 from tradecore.model.intent import Cap, Intent, IntentRow
 from tradecore.model.order import (
+    ATTEMPT_LIVE,
     AttemptState,
     AttemptView,
     Done,
@@ -53,6 +54,8 @@ class Execution:
         self._cancels: dict[IntentId, Reason] = {}
         self._sender = Sender(desk, settler, resolver, self._cancels)
         self._running: dict[IntentId, asyncio.Task[None]] = {}
+        self._stumbles: dict[IntentId, int] = {}
+        """Intents whose steps raised what nobody expected, and how often."""
         self.ended: list[Callable[[IntentRow], None]] = []
         """Told of each intent's durable end; they must not wait."""
 
@@ -88,7 +91,7 @@ class Execution:
         failures = 0
         while True:
             try:
-                end = await self._step(intent_id)
+                end = await self._guarded_step(intent_id)
                 if end is None:
                     failures = 0
                     continue
@@ -102,10 +105,29 @@ class Execution:
                 desk.alert("store_unavailable", "critical", f"intent {intent_id}: {error}")
                 await desk.clock.sleep(min(30.0, 0.5 * 2 ** min(failures, 6)))
         self._cancels.pop(intent_id, None)
+        self._stumbles.pop(intent_id, None)
         self._resolver.forget(intent_id)
         self._teller.intent_ended(row)
         for listener in self.ended:
             listener(row)
+
+    async def _guarded_step(self, intent_id: IntentId) -> End | None:
+        """Take a step; what nobody expected takes an exit to the core's ladder and ends an entry, never its task."""
+        try:
+            return await self._step(intent_id)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last door of an intent: it must reach an end
+            self._desk.report_uncaught(f"intent {intent_id}", error)
+            self._stumbles[intent_id] = self._stumbles.get(intent_id, 0) + 1
+            attempts = self._desk.books.attempts_list(intent_id)
+            if any(a.state in ATTEMPT_LIVE for a in attempts):
+                await self._desk.clock.sleep(min(30.0, float(self._stumbles[intent_id])))
+                return None
+            reduces = self._desk.books.intents[intent_id].intent.reduces
+            if reduces and self._stumbles[intent_id] == 1:
+                return None
+            return End(Reason.GUEST_FAULT, f"{type(error).__name__}: {error}")
 
     async def _step(self, intent_id: IntentId) -> End | None:
         """Take one intent one settled attempt further; an `End` says that it is over."""
@@ -200,7 +222,7 @@ class Execution:
     def _router_is_spent(self, intent: Intent, attempts: Sequence[AttemptView]) -> bool:
         """Tell whether the router has had its tries at an exit: then the core's own ladder sells."""
         ladder = self._desk.config.exit_ladder
-        if any(a.label.startswith(CORE_LABEL) for a in attempts):
+        if intent.intent_id in self._stumbles or any(a.label.startswith(CORE_LABEL) for a in attempts):
             return True
         late = self._desk.clock.now_ms() - intent.created_ms > ladder.attempts * ladder.ttl_ms
         return late or len(attempts) >= ladder.attempts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from tradecore.engine.desk import Desk, ids_of
+from tradecore.engine.desk import Desk, Transaction, ids_of
 from tradecore.engine.execution import Execution
 from tradecore.engine.holding import close_if_unsellable, position_updated
 from tradecore.engine.intents import create_intents
@@ -20,7 +20,7 @@ from tradecore.engine.settle import Booked, Settler
 from tradecore.errors import DuplicateRecord, StoreError
 from tradecore.model.events import SellSizingCalc, SellTriggerEval
 from tradecore.model.instrument import Instrument, Refusal, refusal_of
-from tradecore.model.intent import Intent, IntentRow
+from tradecore.model.intent import Intent, IntentRow, IntentState
 from tradecore.model.position import Position, PositionState
 from tradecore.model.reasons import Reason
 from tradecore.model.signal import Signal
@@ -36,6 +36,7 @@ from tradecore.model.units import (
     signal_id,
 )
 
+_STORE_WAIT_S = 1.0
 _SMALL = frozenset({Reason.QUANTITY_BELOW_MIN, Reason.NOTIONAL_BELOW_MIN})
 
 
@@ -62,6 +63,22 @@ class Exits:
         Returns:
             What was done, for whoever asked.
         """
+        try:
+            return await self._leave(position_id, trigger, price)
+        except StoreError as error:
+            self._desk.alert("store_unavailable", "critical", f"exit of {position_id}: {error}")
+            self._desk.spawn(self._leave_again(position_id, trigger), f"exit {position_id}")
+            return f"store unavailable, tried again: {error}"
+
+    async def _leave_again(self, position_id: PositionId, trigger: Trigger) -> None:
+        """Decide once more what the store would not take: what was met is not forgotten when the price comes back."""
+        desk = self._desk
+        await desk.clock.sleep(_STORE_WAIT_S)
+        position = desk.books.positions.get(position_id)
+        if position is not None and not desk.stopping:
+            await self.leave(position_id, trigger, desk.mark(position.symbol) or position.average_price)
+
+    async def _leave(self, position_id: PositionId, trigger: Trigger, price: Decimal) -> str:
         desk = self._desk
         position = desk.books.positions.get(position_id)
         if position is None:
@@ -86,7 +103,9 @@ class Exits:
         return await self._round(position_id, trigger.by, price)
 
     def resume(self) -> None:
-        """Go on with positions that were to be left when the run before ended."""
+        """Go on with every position that is to be left and that nobody works on: at a start, and looked at again."""
+        if self._desk.stopping:
+            return
         for position in list(self._desk.books.positions.values()):
             if position.close_reason is not None and self._desk.books.exit_of(position.position_id) is None:
                 self._later(position.position_id, 0.0)
@@ -97,8 +116,13 @@ class Exits:
             return
         position = self._desk.books.positions.get(position_id)
         if position is not None and position.close_reason is not None and not self._desk.stopping:
-            waits = self._desk.config.exit_ladder.backoff_s
-            self._later(position_id, waits[min(position.exit_attempts, len(waits) - 1)])
+            whole = row.state is IntentState.FILLED  # a position larger than one order may be: no reason to wait
+            self._later(position_id, 0.0 if whole else self._wait_s(position), counts=not whole)
+
+    def _wait_s(self, position: Position) -> float:
+        """Wait before the next round: grows with the rounds that did not sell all they were to sell."""
+        waits = self._desk.config.exit_ladder.backoff_s
+        return waits[min(position.exit_attempts, len(waits) - 1)]
 
     def _fills(self, booked: Sequence[Booked]) -> None:
         """Go on where a late fill gave a position that was left something to hold again."""
@@ -110,29 +134,39 @@ class Exits:
             if position is not None and leaving and self._desk.books.exit_of(position.position_id) is None:
                 self._later(position.position_id, 0.0)
 
-    def _later(self, position_id: PositionId, seconds: float) -> None:
+    def _later(self, position_id: PositionId, seconds: float, *, counts: bool = True) -> None:
         if position_id in self._waiting:
             return
         self._waiting.add(position_id)
-        self._desk.spawn(self._again(position_id, seconds), f"exit {position_id}")
+        self._desk.spawn(self._again(position_id, seconds, counts), f"exit {position_id}")
 
-    async def _again(self, position_id: PositionId, seconds: float) -> None:
+    async def _again(self, position_id: PositionId, seconds: float, counts: bool) -> None:
         desk = self._desk
         try:
             if seconds:
                 await desk.clock.sleep(seconds)
-            await self._money.refresh()
+            if counts:
+                await self._money.refresh()
         finally:
             self._waiting.discard(position_id)
+        try:
+            await self._next_round(position_id, counts)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the position is still to be left
+            desk.report_uncaught(f"exit {position_id}", error)
+            self._later(position_id, _STORE_WAIT_S)
+
+    async def _next_round(self, position_id: PositionId, counts: bool) -> None:
+        desk = self._desk
         position = desk.books.positions.get(position_id)
         if position is None or desk.stopping or desk.books.exit_of(position_id) is not None:
             return
-        async with desk.transaction() as work:
-            current = work.position(position_id)
-            if current is None or current.state is PositionState.CLOSED:
-                return
-            position = current._replace(exit_attempts=current.exit_attempts + 1)
-            work.put(position)
+        if counts:
+            async with desk.transaction() as work:
+                current = work.position(position_id)
+                if current is None or current.state is PositionState.CLOSED:
+                    return
+                position = current._replace(exit_attempts=current.exit_attempts + 1)
+                work.put(position)
         await self._round(position_id, "core", desk.mark(position.symbol) or position.average_price)
 
     # One round ------------------------------------------------------------------------------------------------
@@ -163,15 +197,15 @@ class Exits:
             return f"is being left already: {error}"
         except StoreError as error:
             desk.alert("store_unavailable", "critical", f"exit of {position.symbol}: {error}")
-            self._later(position_id, 1.0)
+            self._later(position_id, _STORE_WAIT_S)
             return f"store unavailable: {error}"
         self._execution.start(intent)
         return f"selling {quantity} {instrument.base}"
 
     async def _begin(self, position: Position, intent: Intent, free: Decimal) -> None:
         desk = self._desk
-        await create_intents(desk, [intent])
-        async with desk.transaction() as work:
+
+        def also(work: Transaction) -> None:
             current = work.position(position.position_id)
             if current is not None and current.state is PositionState.UNSELLABLE:
                 work.put(current._replace(state=PositionState.OPEN, unsellable_since_ms=None))
@@ -182,6 +216,8 @@ class Exits:
                 ),
                 ids_of(intent),
             )
+
+        await create_intents(desk, [intent], also)
 
     def _intent(self, position: Position, instrument: Instrument, quantity: Decimal, by: str, price: Decimal) -> Intent:
         desk = self._desk
@@ -221,6 +257,5 @@ class Exits:
             work.tell(position_updated(desk, unsellable, f"unsellable: {facts}"))
         age = desk.clock.now_ms() - since
         desk.alert("position_unsellable", "critical", f"{position.symbol} for {age} ms: {facts}, free={free}")
-        waits = desk.config.exit_ladder.backoff_s
-        self._later(position.position_id, waits[min(position.exit_attempts, len(waits) - 1)])
+        self._later(position.position_id, self._wait_s(position))
         return f"cannot be sold now: {facts}"

@@ -69,6 +69,10 @@ def close_if_unsellable(desk: Desk, work: Transaction, position: Position, reaso
         )
     )  # fmt: skip
     tally = desk.tally
+    before = desk.books.closed_before(closed.position_id)
+    if before is not None:  # a late fill had brought it back: it has ended once
+        tally.positions_closed -= 1
+        pnl = minus(pnl, before.realised_pnl_quote)
     rate = instrument.quote_rate if instrument is not None else ONE
     tally.positions_closed += 1
     tally.realised_pnl = plus(tally.realised_pnl, times(pnl, rate))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from tradecore.engine.budget import release, worst_spend
@@ -42,9 +42,13 @@ _STATE_OF = {
 }
 
 
-async def create_intents(desk: Desk, intents: Sequence[Intent]) -> None:
+async def create_intents(
+    desk: Desk, intents: Sequence[Intent], also: Callable[[Transaction], None] | None = None
+) -> None:
     """Make intents and their reservations durable: all of them or none (transaction 1).
 
+    Args:
+        also: Puts what belongs into the same transaction; ``None``: nothing does.
     Raises:
         DuplicateRecord: A signal, a symbol or a position already has one.
         StoreError: Nothing was written.
@@ -73,6 +77,8 @@ async def create_intents(desk: Desk, intents: Sequence[Intent]) -> None:
                 ids,
             )  # fmt: skip
             work.tell(BudgetReserved(currency, amount, max(ZERO, left)), ids)
+        if also is not None:
+            also(work)
     desk.tally.pending_peak = max(desk.tally.pending_peak, len(desk.books.intents))
 
 

@@ -17,7 +17,7 @@ from tradecore.engine.settle import Booked, Settler
 from tradecore.market.frame import MarketFrame
 from tradecore.market.indicators import running_peak
 from tradecore.model.events import TrailingUpdate
-from tradecore.model.position import Position
+from tradecore.model.position import Levels, Position
 from tradecore.model.reasons import Reason
 from tradecore.model.units import PositionId, price_of
 
@@ -36,7 +36,10 @@ class Leading:
         self._history_rows = history_rows
         self._watch: dict[PositionId, int] = {}
         self._watches = 0
+        self._added: dict[PositionId, int] = {}
+        """Position to the close of the row in which its add level was met: it counts once a row."""
         self.faulted = False
+        self._added.clear()
         """True after an asking in which a guest failed: entries halt until one goes well."""
         settler.listeners.append(self._fills)
 
@@ -133,7 +136,7 @@ class Leading:
         desk.spawn(self._wake(position_id, at_ms, price, token), f"watch {position_id}")
 
     def _first_step(self, position: Position) -> tuple[int, Decimal] | None:
-        levels = position.levels
+        levels = self._levels(position)
         stop = float(levels.stop) if levels.stop is not None else -1.0
         add = float(levels.add) if levels.add is not None else -1.0
         low = max(stop, add)
@@ -151,6 +154,12 @@ class Leading:
             mark = self._desk.mark(position.symbol)  # it does not trade in this row
             return max(leave, now), mark if mark is not None else position.average_price
         return None
+
+    def _levels(self, position: Position) -> Levels:
+        """The levels in force, without an add that this row has met already."""
+        if self._added.get(position.position_id) != self._desk.feed.next_close_ms:
+            return position.levels
+        return position.levels._replace(add=None)
 
     async def _wake(self, position_id: PositionId, at_ms: int, price: Decimal, token: int) -> None:
         await self._desk.clock.sleep_until_ms(at_ms)
@@ -170,10 +179,13 @@ class Leading:
         position = self._desk.books.positions.get(position_id)
         if position is None or position.close_reason is not None:
             return
-        trigger = trigger_of(position.levels, price, self._desk.clock.now_ms())
+        trigger = trigger_of(self._levels(position), price, self._desk.clock.now_ms())
         if trigger is None:
             return
         if trigger.reason is Reason.ADD:
+            # the stop is watched on before anybody is asked about the add, which may be refused
+            self._added[position_id] = self._desk.feed.next_close_ms or 0
+            self.arm(position)
             await self._add(position, trigger, price)
         else:
             await self._exits.leave(position_id, trigger, price)

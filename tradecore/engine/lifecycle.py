@@ -148,6 +148,8 @@ class Coordinator:
         reconciler = self._engine.reconciler
         found = await reconciler.run("end")
         if found.differences:
+            desk = self._engine.desk
+            await desk.clock.sleep(max(desk.config.phase_ms / 2_000, desk.venue.timing.read_lag_ms / 1_000))
             await reconciler.run("end")
 
     async def _end_tasks(self) -> None:

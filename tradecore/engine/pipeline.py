@@ -72,11 +72,11 @@ class Pipeline:
         self.last_reasons: dict[str, str] = {}
         """Symbol to its newest refusal after a signal, for people."""
 
-    async def row_closed(self) -> None:
+    async def row_closed(self, close_ms: int) -> None:
         """Judge the row that has just been taken: wishes become signals, signals intents or refusals."""
         desk = self._desk
         started = desk.clock.monotonic_s()
-        row = self._scanner.next_row()
+        row = self._scanner.next_row(close_ms)
         outcomes: Counter[str] = Counter({str(reason): count for reason, count in row.counts.items()})
         by_symbol: dict[str, Reason] = {}
         for legs in in_groups(row.hits):
@@ -187,10 +187,15 @@ class Pipeline:
         self, hit: Hit, row_ms: int, planned: Sequence[Intent], position: Position | None = None
     ) -> Intent | Refused:
         """Ask everything that must agree before an entry may exist; the first no ends it."""
+        try:
+            return self._shut(hit, row_ms, planned) or self._asked(hit, row_ms, planned, position)
+        except Exception as error:  # noqa: BLE001 - one candidate must not cost the others of its row their answers
+            self._desk.report_uncaught(f"candidate {hit.symbol} of {hit.plugin}", error)
+            return Refused(Reason.GUEST_FAULT, detail=f"{type(error).__name__}: {error}")
+
+    def _asked(self, hit: Hit, row_ms: int, planned: Sequence[Intent], position: Position | None) -> Intent | Refused:
+        """Make the signal and ask the guests about it."""
         desk = self._desk
-        shut = self._shut(hit, row_ms, planned)
-        if shut is not None:
-            return shut
         try:
             signal = make_signal(hit, row_ms, position.position_id if position is not None else None)
         except UnitError as error:

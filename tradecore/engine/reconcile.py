@@ -22,6 +22,9 @@ from tradecore.model.portfolio import TradingState
 from tradecore.model.units import ZERO, Side, canonical, decimal_of, exact_sum, minus, plus, times
 from tradecore.ports.limiter import Priority
 
+_COMPARE_WITHIN_MS = 600_000
+"""A coin that was busy at every look for so long is named."""
+
 
 class Found(NamedTuple):
     """What one reconciliation saw."""
@@ -45,6 +48,7 @@ class Reconciler:
         self.unexplained: dict[str, Decimal] = {}
         """Coin to venue minus ledger, seen twice in a row while nothing was under way."""
         self._alarmed = ""
+        self._compared_ms: dict[str, int] = {}
         self._next_symbol = 0
 
     async def run(self, when: str, sweep: Sequence[str] = ()) -> Found:
@@ -133,10 +137,27 @@ class Reconciler:
             difference = minus(total, plus(books.balance(coin), ignored.get(coin, ZERO)))
             if difference:
                 found[coin] = difference
-        # balances lag fills at some venues: a difference counts when the next look shows the same
-        self.unexplained = {coin: gap for coin, gap in found.items() if self._suspects.get(coin) == gap}
-        self._suspects = found
+        # balances lag fills at some venues: a difference counts when the next look at the coin shows the same; a coin
+        # that is busy now keeps what was seen of it until then
+        confirmed = {coin: gap for coin, gap in found.items() if self._suspects.get(coin) == gap}
+        quiet = coins - busy
+        self.unexplained = {**{c: g for c, g in self.unexplained.items() if c not in quiet}, **confirmed}
+        self._suspects = {**{c: g for c, g in self._suspects.items() if c not in quiet}, **found}
+        self._note_busy(busy, quiet)
         return found
+
+    def _note_busy(self, busy: set[str], quiet: set[str]) -> None:
+        """Say where a coin was never quiet enough to be compared for long."""
+        now = self._desk.clock.now_ms()
+        for coin in quiet:
+            self._compared_ms[coin] = now
+        for coin in busy:
+            since = now - self._compared_ms.setdefault(coin, now)
+            if since > _COMPARE_WITHIN_MS:
+                self._compared_ms[coin] = now
+                self._desk.alert(
+                    "coin_not_compared", "warning", f"{coin}: orders under way at every look for {since} ms"
+                )
 
     def _coins_of(self, symbol: str) -> Sequence[str]:
         instrument = self._desk.instruments.get(symbol)
@@ -177,7 +198,8 @@ class Reconciler:
             shown = ", ".join(f"{coin} {canonical(gap)}" for coin, gap in self.unexplained.items())
             if shown != self._alarmed:
                 desk.alert("unexplained_drift", "critical", shown)
-                if desk.books.trading.state is TradingState.ACTIVE:
+                # at the end nothing trades any more, and the next start compares anew: no state is left behind
+                if desk.books.trading.state is TradingState.ACTIVE and when != "end":
                     await change_trading_state(desk, TradingState.REDUCING, "core", f"unexplained difference: {shown}")
             self._alarmed = shown
         else:

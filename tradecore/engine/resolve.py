@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
-from tradecore.engine.settle import CLOCK_SLACK_MS, Settler
+from tradecore.engine.settle import Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
 from tradecore.model.events import OrderAttempt, OrderCancel, RetryAttempt
 from tradecore.model.fill import VenueTrade
@@ -41,6 +41,11 @@ class Resolver:
         self._random = desk.generator("resolver")
         self._wakes: dict[IntentId, asyncio.Event] = {}
         self._cancel_wanted: dict[IntentId, str] = {}
+        self._led: set[ClientOrderId] = set()
+        settler.unled.append(lambda i: None if i in self._led else self._spawn_lead(i))
+
+    def _spawn_lead(self, client_order_id: ClientOrderId) -> None:
+        self._desk.spawn(self.lead(client_order_id), f"resolve {client_order_id}")
 
     def wake(self, intent_id: IntentId, cancel: str = "asked") -> None:
         """End the wait of an intent's open order and have it cancelled."""
@@ -51,6 +56,16 @@ class Resolver:
         """Drop what was asked about an intent: it has ended."""
         self._wakes.pop(intent_id, None)
         self._cancel_wanted.pop(intent_id, None)
+
+    async def lead(self, client_order_id: ClientOrderId) -> None:
+        """Take an attempt to its end that no intent leads any more; one task at a time."""
+        if client_order_id in self._led:
+            return
+        self._led.add(client_order_id)
+        try:
+            await self.finish(client_order_id)
+        finally:
+            self._led.discard(client_order_id)
 
     async def finish(self, client_order_id: ClientOrderId) -> Attempt:
         """Take one attempt to its settled end, however long the venue takes to prove it.
@@ -109,8 +124,10 @@ class Resolver:
             await self._missed(attempt, now)
             return
         unknown_for = now - (attempt.sent_ms or now)
-        if found == _NO_ANSWER and attempt.state is _S.UNKNOWN and unknown_for > self._desk.config.stuck_after_ms:
-            await self._move(attempt, _S.STUCK, f"look-ups fail for {unknown_for} ms")
+        current = self._desk.books.attempts.get(attempt.client_order_id)
+        still = current is not None and current.state is _S.UNKNOWN
+        if still and unknown_for > self._desk.config.stuck_after_ms and self._past_fence(attempt, now):
+            await self._move(attempt, _S.STUCK, f"no proof for {unknown_for} ms")
             self._desk.alert("order_stuck", "critical", f"{attempt.symbol} {attempt.wire_id}")
 
     def _past_fence(self, attempt: Attempt, now_ms: int) -> bool:
@@ -119,7 +136,7 @@ class Resolver:
 
     async def _absent_elsewhere(self, attempt: Attempt) -> bool:
         """Look in the lists, which the venue keeps apart from single orders: True if it is in none of them."""
-        since = (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS
+        since = (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms
         await self._pause(attempt.intent_id, self._desk.config.unknown_backoff_s[0])
         try:
             await self._desk.limiter.acquire(Priority.RECONCILE, weight=3)
@@ -231,7 +248,10 @@ class Resolver:
         """Fetch the trades of an order that has ended until they add up to what the venue executed."""
         if reads:
             await self._pause(attempt.intent_id, min(self._desk.config.poll_ms * 2 ** min(reads, 7), 30_000) / 1_000)
-        await self.sweep(attempt.symbol, (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS)
+        since = (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms
+        await self.sweep(attempt.symbol, since)
+        if reads % 3 == 2:
+            await self._sweep_by_time(attempt.symbol, since)
         if reads and reads % 10 == 0:
             missing = f"executed={attempt.executed_quantity}, booked={attempt.booked_quantity}"
             self._desk.alert("fills_missing", "critical", f"{attempt.symbol} {attempt.wire_id}: {missing}")
@@ -246,7 +266,7 @@ class Resolver:
         """
         for attempt in self._desk.books.live_attempts():
             if attempt.symbol == symbol:
-                since_ms = min(since_ms, (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS)
+                since_ms = min(since_ms, (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms)
         while True:
             cursor = self._desk.recall(f"cursor/{symbol}")
             try:
@@ -258,6 +278,21 @@ class Resolver:
             _, waiting = await self._settler.book(page.trades, (symbol, page.cursor))
             if waiting or not page.more or page.cursor == cursor:
                 return waiting
+
+    async def _sweep_by_time(self, symbol: str, since_ms: int) -> None:
+        """Read our trades from a moment on, whatever the cursor says: it may have gone over a fill that is missing."""
+        cursor = ""
+        while True:
+            try:
+                await self._desk.limiter.acquire(Priority.RECONCILE)
+                page = await self._desk.venue.trades(symbol, cursor, since_ms)
+            except (RetryableVenueError, VenueRefused) as error:
+                self._venue_error("trades", symbol, error)
+                return
+            await self._settler.book(page.trades)
+            if not page.more or page.cursor == cursor:
+                return
+            cursor = page.cursor
 
     # Reads ----------------------------------------------------------------------------------------------------
 

@@ -126,6 +126,12 @@ class Judged:
             mute |= ~np.isfinite(wishes.value)
         return held, mute
 
+    def row_of(self, close_ms: int) -> int | None:
+        """Index of a judged row by its close; ``None``: the block does not hold it."""
+        row = int(np.searchsorted(self.frame.timestamps, close_ms))
+        held = row in self.rows and int(self.frame.timestamps[row]) == close_ms
+        return row if held else None
+
     def outcomes(self, row: int) -> RowOutcomes:
         """What row `row` (an index into the frame) ended as."""
         at = row - self.rows.start
@@ -203,8 +209,8 @@ class Scanner:
 
     def look_ahead(self) -> None:
         """Ask the signal guests for the next rows if the next one is not yet judged. Called before a row is taken."""
-        judged = self._judged
-        if judged is not None and not self._stale and self._row + 1 < judged.rows.stop:
+        judged, close_ms = self._judged, self._feed.next_close_ms
+        if judged is not None and not self._stale and close_ms is not None and judged.row_of(close_ms) is not None:
             return
         self._stale = False  # before asking: who is quarantined now makes these answers stale again
         frame = self._feed.block(self._warmup_rows, self._block_rows)
@@ -212,15 +218,17 @@ class Scanner:
             self._judged = None
             return
         # the feed hands over as many closed rows as it has, then the rows to come
-        start = int(np.searchsorted(frame.timestamps, self._feed.next_close_ms or 0))
+        start = int(np.searchsorted(frame.timestamps, close_ms or 0))
         self._judged = Judged(frame, range(start, frame.rows), self._calls, self.removed)
         self._row = start - 1
 
-    def next_row(self) -> RowOutcomes:
-        """Judge the row that has just been taken from the feed."""
+    def next_row(self, close_ms: int) -> RowOutcomes:
+        """Judge the row that has just been taken from the feed, found by its close: a row may have been missed."""
         assert self._judged is not None
-        self._row += 1
-        return self._judged.outcomes(self._row)
+        row = self._judged.row_of(close_ms)
+        assert row is not None, close_ms
+        self._row = row
+        return self._judged.outcomes(row)
 
     def near_misses(self, most: int) -> Sequence[NearMiss]:
         """The nearest to a condition in the row judged last."""

@@ -40,6 +40,9 @@ from tradecore.model.units import (
 )
 from tradecore.ports.limiter import Priority
 
+_COMMIT_MS_MAX = 1_000
+"""Longest time of the wall that writing SENDING may take."""
+
 
 class End(NamedTuple):
     """Why an intent is to end now."""
@@ -113,15 +116,23 @@ class Sender:
             await self._resolver.close_unsent(attempt, stop, "stopped before the send")
             return Placement(PlacementKind.NOT_SENT, stop)
         timing = desk.venue.timing
+        # The request leaves after the commit, so the commit's own time belongs before the fence; one that takes
+        # longer than the fence allows for is not followed by a send.
+        commit_ms = int(_COMMIT_MS_MAX * desk.config.time_scale)
         sending = attempt._replace(
             state=AttemptState.SENDING, sent_ms=now,
-            fence_ms=now + timing.receive_window_ms + timing.engine_timeout_ms + timing.clock_error_ms,
+            fence_ms=now + commit_ms + timing.receive_window_ms + timing.engine_timeout_ms + timing.clock_error_ms,
             cancel_after_ms=now + attempt.request.ttl_ms,
         )  # fmt: skip
         check_attempt_move(attempt.state, sending.state)
         async with desk.transaction() as work:
             work.put(sending)
             work.tell(attempt_event(sending), ids_of(intent, sending))
+        late = desk.clock.now_ms() - now > commit_ms
+        stop = Reason.STORE_UNAVAILABLE if late else self._late_stop(intent)
+        if stop is not None:
+            await self._resolver.close_unsent(sending, stop, "stopped after the commit, before the send")
+            return Placement(PlacementKind.NOT_SENT, stop)
         desk.sent_at.append(now)
         desk.tally.orders_sent += 1
         request = sending.request

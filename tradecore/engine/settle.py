@@ -26,6 +26,7 @@ from tradecore.model.events import (
 from tradecore.model.fill import Fill, VenueTrade
 from tradecore.model.intent import Intent
 from tradecore.model.order import (
+    ATTEMPT_LIVE,
     ATTEMPT_UNPROVEN,
     Attempt,
     AttemptState,
@@ -52,8 +53,7 @@ _OUTCOME_OF = {
     VenueStatus.REJECTED: Outcome.REJECTED,
 }
 _DONE = frozenset({AttemptState.CLOSED, AttemptState.SETTLED})
-CLOCK_SLACK_MS = 1_000
-"""A fill may bear a moment so much before our send: two clocks."""
+_NEVER_THERE = frozenset({Outcome.NOT_PLACED, Outcome.NOT_SENT, Outcome.REJECTED})
 
 
 class Booked(NamedTuple):
@@ -71,6 +71,15 @@ class Settler:
         self._desk = desk
         self.listeners: list[Callable[[Sequence[Booked]], None]] = []
         """Told of fills after they are durable; they must not wait."""
+        self.unled: list[Callable[[ClientOrderId], None]] = []
+        """Told of attempts that live though their intent has ended; they must not wait."""
+
+    def _tell_unled(self, client_order_id: ClientOrderId) -> None:
+        """Tell where evidence brought an order back whose intent has ended: somebody must lead it to its end."""
+        attempt = self._desk.books.attempts.get(client_order_id)
+        if attempt is not None and attempt.state in ATTEMPT_LIVE and attempt.intent_id not in self._desk.books.intents:
+            for listener in self.unled:
+                listener(client_order_id)
 
     def _tell(self, booked: Sequence[Booked]) -> None:
         if booked:
@@ -93,6 +102,7 @@ class Settler:
                 self._take_trade(work, trade, client_order_id, booked)
             self._settle_if_whole(work, client_order_id)
         self._tell(booked)
+        self._tell_unled(client_order_id)
         return booked
 
     async def book(
@@ -124,6 +134,8 @@ class Settler:
             if cursor is not None and moves:
                 work.put(Memory(f"cursor/{cursor[0]}", cursor[1], self._desk.clock.now_ms()))
         self._tell(booked)
+        for one in booked:
+            self._tell_unled(one.fill.client_order_id)
         return booked, waiting
 
     def _may_be_ours(self, trade: VenueTrade) -> bool:
@@ -133,9 +145,15 @@ class Settler:
             and attempt.side is trade.side
             and not attempt.venue_order_id
             and attempt.state in ATTEMPT_UNPROVEN
-            and trade.traded_ms >= (attempt.sent_ms or attempt.prepared_ms) - CLOCK_SLACK_MS
+            and trade.traded_ms >= (attempt.sent_ms or attempt.prepared_ms) - self.slack_ms
             for attempt in self._desk.books.attempts.values()
         )
+
+    @property
+    def slack_ms(self) -> int:
+        """A fill may bear a moment so much before our send: two clocks, which a start lets differ by so much (R21)."""
+        timing = self._desk.venue.timing
+        return timing.receive_window_ms // 2 + timing.clock_error_ms
 
     def find_attempt(self, wire_id: str, venue_order_id: str, symbol: str) -> Attempt | None:
         """Find the attempt that an order or a trade of the venue belongs to; ``None``: it is not ours.
@@ -182,11 +200,13 @@ class Settler:
             venue_order_id=report.venue_order_id or attempt.venue_order_id,
         )
         outcome = _OUTCOME_OF.get(report.status) if report.status is not None else None
-        if attempt.state in _DONE and executed == attempt.executed_quantity:
-            return  # nothing new of an order that has ended
+        if outcome is not Outcome.REJECTED and report.executed_quantity is None:
+            outcome = None  # an end without its quantity proves the order, not what it traded: it is read again
         if attempt.state in _DONE:
+            if executed == attempt.executed_quantity and not _contradicts(attempt, report):
+                return  # nothing new of an order that has ended
             new = self._reopen(work, new)
-            self._desk.alert("order_reopened", "critical", f"{attempt.wire_id} executed more after its end")
+            self._desk.alert("order_reopened", "critical", f"{attempt.symbol} {attempt.wire_id}: {report.status}")
         if outcome is not None:
             new = self._move(new, AttemptState.CLOSED)._replace(outcome=outcome, code=code_of(new, outcome))
         elif new.state in ATTEMPT_UNPROVEN:
@@ -336,3 +356,8 @@ class Settler:
         row = work.intent(attempt.intent_id)
         assert row is not None
         return ids_of(row.intent, attempt)
+
+
+def _contradicts(attempt: Attempt, report: OrderReport) -> bool:
+    """Tell whether an order stands that we had called never placed. Lists lag, so other ends do not count."""
+    return report.status is VenueStatus.OPEN and attempt.outcome in _NEVER_THERE

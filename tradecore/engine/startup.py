@@ -6,7 +6,7 @@ is never taken for zero.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tradecore.engine.desk import Desk, Transaction
@@ -73,7 +73,7 @@ class Startup:
             | {row.intent.symbol for row in desk.books.intents.values()}
             | {p.symbol for p in desk.books.positions.values()}
         )
-        await self._reconciler.run("start", symbols)
+        await self._insist("orders and trades", lambda: self._compared(symbols))
         self._take_up()
 
     def _take_up(self) -> None:
@@ -85,11 +85,14 @@ class Startup:
             self._execution.start(row.intent)
         for attempt in desk.books.live_attempts():
             if attempt.state in ATTEMPT_LIVE and attempt.intent_id not in desk.books.intents:
-                desk.spawn(self._finish(attempt.client_order_id), f"resolve {attempt.client_order_id}")
+                desk.spawn(self._resolver.lead(attempt.client_order_id), f"resolve {attempt.client_order_id}")
         self._exits.resume()
 
-    async def _finish(self, client_order_id: str) -> None:
-        await self._resolver.finish(client_order_id)  # type: ignore[arg-type]  # an id read from the books
+    async def _compared(self, symbols: Sequence[str]) -> None:
+        """Reconcile; what got no answer is asked for again, and is never taken for nothing (R19)."""
+        found = await self._reconciler.run("start", symbols)
+        if found.missing:
+            raise RetryableVenueError(f"no answer for {', '.join(found.missing)}")
 
     async def _balances(self) -> None:
         if not await self._money.refresh():

@@ -104,10 +104,9 @@ def _amount(name: str, value: object, *, zero: bool) -> None:
     if not value.is_finite() or value < 0 or (not zero and value == 0):
         raise BadAnswer(f"expected {name} {'>=' if zero else '>'} 0, was {value}")
     # Exact arithmetic raises rather than round: no amount of money has such a size or so many digits.
-    if abs(value.adjusted()) > _SIZE_MAX or len(value.as_tuple().digits) > _DIGITS_MAX:
-        raise BadAnswer(
-            f"expected {name} of at most {_DIGITS_MAX} digits from 1E-{_SIZE_MAX} to 1E+{_SIZE_MAX}, was not"
-        )
+    if value and (abs(value.adjusted()) > _SIZE_MAX or len(value.as_tuple().digits) > _DIGITS_MAX):
+        bounds = f"1E-{_SIZE_MAX} to 1E+{_SIZE_MAX}"
+        raise BadAnswer(f"expected {name} from {bounds} with at most {_DIGITS_MAX} digits, was not")
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:
@@ -303,7 +302,7 @@ def _check(check: object) -> None:
             raise BadAnswer(
                 f"expected value and threshold of {limit} to be finite Decimals, was {kind(number)} {number}"
             )
-        if abs(number.adjusted()) > _SIZE_MAX:
+        if number and abs(number.adjusted()) > _SIZE_MAX:
             raise BadAnswer(f"expected value and threshold of {limit} from 1E-{_SIZE_MAX} to 1E+{_SIZE_MAX}, was not")
 
 
