@@ -2,8 +2,8 @@
 
     python bench/parts.py [--repeats 7] [--wall-seconds 20]
 
-Figures are the median over repeats of a mean, after one repeat to warm up, unless their name says otherwise. Arguments of the
-hooks are those of a real session, caught at its door.
+Figures are the median over repeats of a mean, after one repeat to warm up, unless their name says otherwise. Arguments
+of the hooks are those of a real session, caught at its door.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 from tradecore.app import Options, execute, prepare
 from tradecore.clocks.clock import LoopClock
@@ -28,8 +29,8 @@ from tradecore.clocks.loop import MarketLoop
 from tradecore.clocks.loop import run as run_on
 from tradecore.engine.pipeline import Pipeline
 from tradecore.engine.scan import Scanner
-from tradecore.hooks.calls import Calls
 from tradecore.hooks.admit import invite
+from tradecore.hooks.calls import Calls
 from tradecore.hooks.specs import hookimpl
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import open_journal
@@ -39,7 +40,6 @@ from tradecore.model.signal import Verdict
 from tradecore.store.database import sqlite_url
 from tradecore.store.opening import open_store
 from tradecore.venues.twin.venue import TwinVenue
-from pydantic import BaseModel
 
 PLUGINS = "signals_drop,size_fixed,risk_limits,exec_ioc_gtc,exits"
 
@@ -120,7 +120,7 @@ def scan_ms(caught: Caught, symbols: int, repeats: int) -> float:
     """One row of a wall-clock feed: all signal guests asked for it, compared, counted; no candidate among them."""
     calls = caught.calls
     assert calls is not None
-    frame, rows = caught.by_name["signals"]
+    frame, _ = caught.by_name["signals"]
     assert len(frame.symbols) == symbols
 
     class OneRow:
@@ -262,8 +262,8 @@ def signal_to_send_ms(wall_seconds: float) -> dict[str, Any]:
             took.append(time.perf_counter() - started)
         return await place(self, order)
 
-    setattr(Pipeline, "_plan", planning)
-    setattr(TwinVenue, "place", placing)
+    Pipeline._plan = planning
+    TwinVenue.place = placing
     try:
         with tempfile.TemporaryDirectory() as folder:
             flags = {
@@ -276,8 +276,8 @@ def signal_to_send_ms(wall_seconds: float) -> dict[str, Any]:
             sets = tuple(flags.values())
             execute(prepare(Options("base", {}, sets=sets, plugins=PLUGINS, state=Path(folder) / "s")))
     finally:
-        setattr(Pipeline, "_plan", plan)
-        setattr(TwinVenue, "place", place)
+        Pipeline._plan = plan
+        TwinVenue.place = place
     took.sort()
     if not took:
         return {"orders": 0}

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tradecore.hooks.calls import Calls
-from tradecore.journal.pen import Pen
 from tradecore.journal.inline import InlineJournal
+from tradecore.journal.pen import Pen
 from tradecore.store.writer import Writer
 from tradecore.venues.twin.feed import TwinFeed
 from tradecore.venues.twin.market import TwinMarket

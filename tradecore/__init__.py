@@ -1,7 +1,7 @@
 """tradecore: a bot that never loses an order, never doubles one, and always says why.
 
-This is the public face for plugin authors: the hook marker and the words of the hooks, each imported on first use so that the
-command line starts without numpy. Array words live in ``tradecore.market``, values in ``tradecore.model``.
+This is the public face for plugin authors: the hook marker and the words of the hooks, each imported on first use so
+that the command line starts without numpy. Array words live in ``tradecore.market``, values in ``tradecore.model``.
 """
 
 from __future__ import annotations

@@ -86,6 +86,10 @@ class Judged:
         self._close = frame.close[rows.start : rows.stop]
         self._wishers = [(n, name, wishes) for n, (name, wishes) in enumerate(answers.wishers) if wishes is not None]
         self._filters = answers.filters
+        failed = {name for name, wishes in answers.wishers if wishes is None}
+        failed |= {name for name, _, wishes in answers.filters if wishes is None}
+        self.faulted = not failed.isdisjoint(calls.active("signal"))
+        """True where a guest failed that is not in quarantine."""
         shape = (len(rows), len(frame.symbols))
         tradable = np.isfinite(self._close) & universe
         self._hits: list[npt.NDArray[np.bool_]] = []
@@ -220,6 +224,8 @@ class Scanner:
         # the feed hands over as many closed rows as it has, then the rows to come
         start = int(np.searchsorted(frame.timestamps, close_ms or 0))
         self._judged = Judged(frame, range(start, frame.rows), self._calls, self.removed)
+        # a guest that failed once is silent in this row alone: the next one asks it again, until it is in quarantine
+        self._stale = self._stale or self._judged.faulted
         self._row = start - 1
 
     def next_row(self, close_ms: int) -> RowOutcomes:
