@@ -75,8 +75,12 @@ class Exits:
         desk = self._desk
         await desk.clock.sleep(_STORE_WAIT_S)
         position = desk.books.positions.get(position_id)
-        if position is not None and not desk.stopping:
-            await self.leave(position_id, trigger, desk.mark(position.symbol) or position.average_price)
+        if position is None or desk.stopping:
+            return
+        if position.close_reason is not None:  # decided durably; what failed came after that
+            self._later(position_id, 0.0)
+            return
+        await self.leave(position_id, trigger, desk.mark(position.symbol) or position.average_price)
 
     async def _leave(self, position_id: PositionId, trigger: Trigger, price: Decimal) -> str:
         desk = self._desk

@@ -39,7 +39,6 @@ class Leading:
         self._added: dict[PositionId, int] = {}
         """Position to the close of the row in which its add level was met: it counts once a row."""
         self.faulted = False
-        self._added.clear()
         """True after an asking in which a guest failed: entries halt until one goes well."""
         settler.listeners.append(self._fills)
 
@@ -49,22 +48,26 @@ class Leading:
         """Carry peaks over the row that has just closed, ask for the next row's levels, and leave where asked to."""
         desk = self._desk
         self.faulted = False
+        self._added.clear()
         if not desk.books.positions:
             return
         frame = desk.feed.history(self._history_rows).with_open_row()
         leaving: list[tuple[PositionId, str, Decimal]] = []
-        async with desk.transaction() as work:
-            # taken only now: while this waited for its turn a fill may have changed or closed a position
+        try:
+            async with desk.transaction() as work:
+                # taken only now: while this waited for its turn a fill may have changed or closed a position
+                for position in list(desk.books.positions.values()):
+                    if position.symbol in frame.symbols:
+                        followed = self._ask(work, frame, position, closed_row=True)
+                        if followed.leave_by and position.close_reason is None:
+                            price = desk.mark(position.symbol) or position.average_price
+                            leaving.append((position.position_id, followed.leave_by, price))
+        finally:
+            # also where the store would not take the new plans: the durable ones are watched in the row to come
+            for position_id, by, price in leaving:
+                await self._exits.leave(position_id, Trigger(Reason.LEAVE, by, None), price)
             for position in list(desk.books.positions.values()):
-                if position.symbol in frame.symbols:
-                    followed = self._ask(work, frame, position, closed_row=True)
-                    if followed.leave_by and position.close_reason is None:
-                        price = desk.mark(position.symbol) or position.average_price
-                        leaving.append((position.position_id, followed.leave_by, price))
-        for position_id, by, price in leaving:
-            await self._exits.leave(position_id, Trigger(Reason.LEAVE, by, None), price)
-        for position in list(desk.books.positions.values()):
-            self.arm(position)
+                self.arm(position)
 
     def _fills(self, booked: Sequence[Booked]) -> None:
         """Ask anew about positions that a fill opened or changed."""
