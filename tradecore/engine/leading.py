@@ -14,12 +14,15 @@ from tradecore.engine.exits import Exits
 from tradecore.engine.holding import position_updated
 from tradecore.engine.levels import Followed, Trigger, combine, same_levels, trigger_of, with_silent
 from tradecore.engine.settle import Booked, Settler
+from tradecore.errors import StoreError
 from tradecore.market.frame import MarketFrame
 from tradecore.market.indicators import running_peak
 from tradecore.model.events import TrailingUpdate
 from tradecore.model.position import Levels, Position
 from tradecore.model.reasons import Reason
 from tradecore.model.units import PositionId, price_of
+
+_STORE_WAIT_S = 1.0
 
 Add = Callable[[Position, Trigger, Decimal], Awaitable[None]]
 """(position, trigger, price): wish for more of a position, through size and risk like any entry."""
@@ -74,7 +77,18 @@ class Leading:
         changed = {one.position.position_id for one in booked if one.position is not None}
         for position_id in sorted(changed):
             if position_id in self._desk.books.positions:
-                self._desk.spawn(self.changed(position_id), f"follow {position_id}")
+                self._desk.spawn(self._follow(position_id), f"follow {position_id}")
+
+    async def _follow(self, position_id: PositionId) -> None:
+        """Ask until the store takes the answer: before that nothing watches a position that has just opened."""
+        desk = self._desk
+        while position_id in desk.books.positions and not desk.stopping:
+            try:
+                await self.changed(position_id)
+                return
+            except StoreError as error:
+                desk.alert("store_unavailable", "critical", f"levels of {position_id}: {error}")
+                await desk.clock.sleep(_STORE_WAIT_S)
 
     async def changed(self, position_id: PositionId) -> None:
         """Ask for the levels in force in the row under way: a position has opened or changed."""
