@@ -9,17 +9,14 @@ from decimal import Decimal
 
 import pytest
 
-from tradecore.app.session import TWIN_FILE
 from tradecore.errors import RetryableVenueError
 from tradecore.model.events import AlertFired, DecisionOutcome, OrderAttempt, OrderCancel, OrderDone
 from tradecore.model.intent import IntentState
 from tradecore.model.order import Attempt, AttemptState, Outcome
 from tradecore.model.units import TimeInForce
 from tradecore.testing.around import AroundStore
-from tradecore.testing.factories import ScriptedSource, closing_at, leader, router, row_close_ms, sizer
-from tradecore.testing.harness import at, play, twin_of
-from tradecore.testing.records import truth_of
-from tradecore.venues.twin.venue import TwinVenue
+from tradecore.testing.factories import ScriptedSource, closing_at, router, row_close_ms, sizer
+from tradecore.testing.harness import at, twin_of
 
 IOC, GTC = TimeInForce.IOC, TimeInForce.GTC
 A = "AAA/USDT"
@@ -37,12 +34,7 @@ def outcomes(played):
 
 def later(engine, moment_ms, act):
     """Have a coroutine run at a moment of market time."""
-
-    async def wait():
-        await engine.desk.clock.sleep_until_ms(moment_ms)
-        await act()
-
-    engine.desk.spawn(wait(), f"act at {moment_ms}")
+    at(engine, moment_ms, lambda: engine.desk.spawn(act(), f"act at {moment_ms}"))
 
 
 async def no_answer(*_):
@@ -327,31 +319,3 @@ def test_unknown_order_whose_lists_never_answer_is_stuck_with_an_alarm(run, scen
     assert alarms(played, "order_stuck") == ["order_stuck"]
     assert attempt.outcome is Outcome.NOT_PLACED
     assert played.summary["pending"] == []
-
-
-# The start -------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("read", ["open_orders", "trades"])
-def test_no_entry_before_open_orders_and_trades_were_read(run, scene, tmp_path, monkeypatch, read):
-    """A start without an answer is no start; one with a late answer goes on."""
-    story = scene(*(100,) * 30, buys={1: (A,), 20: (A,)}, guests=[leader(stop=0.5)], for_ms=4 * 60_000)
-    first = run(story)
-    assert len(first.truth.orders) == 1
-    answered = getattr(TwinVenue, read)
-    asked = []
-
-    async def seldom(self, *arguments):
-        asked.append(arguments)
-        if len(asked) <= 2:
-            raise RetryableVenueError("no answer")
-        return await answered(self, *arguments)
-
-    monkeypatch.setattr(TwinVenue, read, no_answer)
-    with pytest.raises(RetryableVenueError):
-        play(story._replace(for_ms=None), tmp_path / "state")
-    assert len(truth_of(tmp_path / "state" / TWIN_FILE).orders) == 1
-    monkeypatch.setattr(TwinVenue, read, seldom)
-    again = run(story._replace(for_ms=None))
-    assert len(asked) > 2
-    assert len(again.truth.orders) == 2
