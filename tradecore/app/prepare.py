@@ -83,6 +83,7 @@ def prepare(options: Options) -> Prepared:
     )
     settings = resolved.settings
     _refuse_what_cannot_run(settings)
+    _refuse_unused(resolved)
     guests = load(
         settings.run.plugins, resolved.sections, installed=installed, origin=lambda key: str(resolved.origin_of(key))
     )
@@ -98,6 +99,20 @@ def prepare(options: Options) -> Prepared:
     if for_ms is None and source.rows is None and settings.run.scale is None:
         raise SettingsError("run.for: expected a duration for a market without end on virtual time, was none")
     return Prepared(options, resolved, guests, source, instruments, warmup, _market_digest(settings), for_ms)
+
+
+def _refuse_unused(resolved: Resolved) -> None:
+    """Refuse a setting of a plugin that takes no part, where somebody gave it for this very run (R52).
+
+    A profile may hold sections of plugins that are switched off; a variable or an argument for one is a mistake: a
+    stop that was set so would not be in force.
+    """
+    taking_part = set(resolved.settings.run.plugins)
+    for key, origin in resolved.origins.items():
+        section, _, rest = key.partition(".")
+        name = rest.partition(".")[0]
+        if section == "plugins" and name not in taking_part and origin.layer in {"environment", "command line"}:
+            raise SettingsError(f"{origin.where}: expected a plugin that takes part in the run, was {name!r}")
 
 
 def _refuse_what_cannot_run(settings: Settings) -> None:
@@ -197,6 +212,8 @@ def named_state(wanted: Path) -> Path:
     Raises:
         StateFolderError: If there is no newest run.
     """
+    if wanted == Path():
+        raise StateFolderError("expected a folder of the run's own, was empty or the current one")
     if str(wanted) != LATEST or wanted.exists():
         return wanted
     link = STATE_ROOT / LATEST

@@ -30,7 +30,7 @@ from tradecore.errors import RetryableVenueError, StateFolderError
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.relay import EventRelay
 from tradecore.hooks.specs import Resources
-from tradecore.hooks.watchdog import WATCHDOG_NAME, Watchdog
+from tradecore.hooks.watchdog import WATCHDOG_NAME, Watchdog, interrupt
 from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import EventJournal, open_journal
@@ -73,9 +73,11 @@ class Outcome(NamedTuple):
     exit_code: int
 
 
-def execute(prepared: Prepared, screen: Screen | None = None) -> Outcome:
+def execute(prepared: Prepared, screen: Screen | None = None, *, last: bool = False) -> Outcome:
     """Run what was prepared to its end.
 
+    Args:
+        last: The process ends with this run: signals after its end are ignored, so that its report is whole.
     Raises:
         StateFolderError: The state folder cannot be written, is in use, or belongs to another market.
         SchemaMismatch: The database was written by another schema.
@@ -89,7 +91,7 @@ def execute(prepared: Prepared, screen: Screen | None = None) -> Outcome:
         lock.take()
         try:
             loop = MarketLoop(prepared.settings.run.scale)
-            return run_on(Session(prepared, folder, kept is not None, started).run(loop, screen), loop)
+            return run_on(Session(prepared, folder, kept is not None, started, last=last).run(loop, screen), loop)
         finally:
             lock.release()
     finally:
@@ -115,7 +117,9 @@ class Session:
         started: float,
         *,
         around_store: Callable[[Store], Store] | None = None,
+        last: bool = False,
     ) -> None:
+        self._last = last
         self._prepared = prepared
         self._settings = prepared.settings
         self._folder = folder
@@ -282,8 +286,9 @@ class Session:
         """Start, wait for the end, end in phases, and say what happened."""
         desk, prepared = engine.desk, self._prepared
         coordinator = Coordinator(engine, run)
-        coordinator.own_signals()
-        stack.callback(coordinator.disown_signals)
+        crumb = desk.calls.crumb
+        coordinator.own_signals(lambda: interrupt(crumb, "a second signal came"))
+        stack.callback(coordinator.disown_signals, last=self._last)
         self._keep_running(engine)
         if not desk.clock.virtual:
             self._watch(stack, engine)

@@ -59,17 +59,18 @@ def trades(state: Path, symbol: str | None, since: str | None, limit: int, as_js
 
 @query.command()
 @_filters
-@click.option("--status", metavar="X", help="Rows in one state, such as UNKNOWN or SETTLED.")
+@click.option("--status", metavar="X", help="Rows in one state, such as UNKNOWN, or with one end, such as EXPIRED.")
 def orders(
     *, state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool, status: str | None
 ) -> None:
     """Print order requests, each with what became of it."""
-    from tradecore.model.order import AttemptState
+    from tradecore.model.order import AttemptState, Outcome
 
-    wanted = _one_of(AttemptState, status)
+    outcome = Outcome[status.upper()] if status is not None and status.upper() in Outcome.__members__ else None
+    wanted = _one_of(AttemptState, status) if outcome is None else None
 
     def ask(reader: Reader, since_ms: int | None) -> Sequence[Attempt]:
-        return reader.orders(limit, _symbol(symbol), since_ms, wanted)
+        return reader.orders(limit, _symbol(symbol), since_ms, wanted, outcome=outcome)
 
     _answer("orders", ask, _show_orders, state=state, since=since, limit=limit, as_json=as_json)
 

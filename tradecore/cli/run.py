@@ -80,7 +80,7 @@ def run(
     for line in prepared.source.warnings:
         click.echo(f"tradecore: note: {line}", err=True)
     screen = _screen(out, prepared)
-    outcome = execute(prepared, screen)
+    outcome = execute(prepared, screen, last=True)
     report(out, outcome, folder, named=state is not None)
     if as_json:
         print_json(outcome.summary)

@@ -69,6 +69,7 @@ class Tally:
         self.fees = Decimal(0)
         self.slow_cycles = 0
         self.errors: Counter[str] = Counter()
+        self.alerts: Counter[str] = Counter()
         self.balance_refreshes = 0
         self.balance_timeouts = 0
         self.pending_peak = 0
@@ -116,6 +117,7 @@ class Desk:
 
     def alert(self, name: str, severity: str, text: str) -> None:
         """Write what a person should look at."""
+        self.tally.alerts[name] += 1
         self.note(AlertFired(name, severity, text))
 
     @asynccontextmanager

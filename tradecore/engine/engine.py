@@ -117,6 +117,7 @@ class Engine:
         for position in list(self.desk.books.positions.values()):
             await self.leading.changed(position.position_id)
         self._plan_jobs()
+        await self._persist()  # whoever asks for the status need not wait for the first interval
         self.jobs.start()
 
     def quarantined(self, plugin: str, hook: str, faults: int, last: str) -> None:

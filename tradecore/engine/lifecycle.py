@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import NamedTuple
 
 from tradecore.engine.engine import Engine
@@ -51,18 +52,40 @@ class Coordinator:
         self._hurry = asyncio.Event()
         self._failed: list[str] = []
         self._begun_s = 0.0
+        self._caught = 0
+        self._interrupt: Callable[[], None] | None = None
 
-    def own_signals(self) -> None:
-        """Take SIGINT and SIGTERM: the first asks for a clean end, the second for a fast one."""
+    def own_signals(self, interrupt: Callable[[], None] | None = None) -> None:
+        """Take SIGINT and SIGTERM: the first asks for a clean end, the second for a fast one.
+
+        Args:
+            interrupt: Breaks whatever holds the loop; called from the second signal on, between two bytecodes, and may
+                raise there. On virtual time no watchdog would do it.
+        """
         loop = asyncio.get_running_loop()
+        self._interrupt = interrupt
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.signalled, number.name)
+            # in the place of the loop's own empty handler: its pipe is written all the same
+            signal.signal(number, self._catch)
+            signal.siginterrupt(number, False)
 
-    def disown_signals(self) -> None:
-        """Give the signals back."""
+    def disown_signals(self, *, last: bool = False) -> None:
+        """Give the signals back.
+
+        Args:
+            last: The process ends with this run: what comes now must not cut its last words.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+            if last:
+                signal.signal(number, signal.SIG_IGN)
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        self._caught += 1
+        if self._caught > 1 and self._interrupt is not None:
+            self._interrupt()
 
     def signalled(self, name: str) -> None:
         """Act on a signal."""

@@ -50,6 +50,17 @@ def fees_paid(engine: Engine) -> Decimal:
     return exact_sum(parts)
 
 
+def dust_value(engine: Engine) -> Decimal:
+    """What closed positions left behind, at the newest prices, in the account's currency; part of the equity."""
+    desk = engine.desk
+    parts = []
+    for coin, quantity in desk.books.dust.items():
+        rate = desk.rate(coin, desk.config.currency)
+        if rate is not None:
+            parts.append(times(quantity, rate))
+    return exact_sum(parts)
+
+
 def unbalanced(engine: Engine) -> Mapping[str, Decimal]:
     """Currencies whose postings do not sum to zero: empty in a sound ledger (INV-9)."""
     sums: dict[str, Decimal] = {}
@@ -91,6 +102,8 @@ def summary(engine: Engine, left: Left, start: Before, known: Known) -> dict[str
         "reserved": canonical(exact_sum(r.held for r in books.reservations.values())),
         "positions_open": len(books.positions),
         "positions_closed": tally.positions_closed,
+        "dust": {coin: canonical(quantity) for coin, quantity in sorted(books.dust.items()) if quantity},
+        "dust_value": canonical(dust_value(engine).quantize(_SHOWN, context=ROUNDED)),
         "realised_pnl": canonical(tally.realised_pnl.quantize(_SHOWN, context=ROUNDED)),
         "fees": canonical(minus(fees_paid(engine), start.fees)),
         "currency": desk.config.currency,
@@ -103,6 +116,7 @@ def summary(engine: Engine, left: Left, start: Before, known: Known) -> dict[str
         "slow_cycles": tally.slow_cycles,
         "events_dropped": desk.journal.dropped,
         "errors": dict(sorted(tally.errors.items())),
+        "alerts": dict(sorted(tally.alerts.items())),
         "balance_refreshes": tally.balance_refreshes,
         "balance_timeouts": tally.balance_timeouts,
         "failed_phases": list(left.failed_phases),

@@ -43,6 +43,12 @@ class Overrun(BaseException):
     """Raised inside a guest by the watchdog. Not an Exception, so that a guest's own handlers let it pass."""
 
 
+def interrupt(crumb: Breadcrumb, why: str) -> None:
+    """Raise inside the guest that holds the program, if one does; for a signal's handler on the main thread."""
+    if crumb.at is not None:
+        raise Overrun(f"was interrupted: {why}")
+
+
 class Watchdog:
     """Watches one breadcrumb. Make, start and stop it on the main thread, for runs on the wall clock only.
 

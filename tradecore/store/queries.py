@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tradecore.errors import StateFolderError, StoreError
 from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow, IntentState, Reservation
-from tradecore.model.order import Attempt, AttemptState
+from tradecore.model.order import Attempt, AttemptState, Outcome
 from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
 from tradecore.model.records import Command, Memory, Run, TradingRecord
 from tradecore.store.database import Database, sqlite_url
@@ -119,11 +119,13 @@ class Reader:
         since_ms: int | None = None,
         state: AttemptState | None = None,
         intent_id: str | None = None,
+        *,
+        outcome: Outcome | None = None,
     ) -> Sequence[Attempt]:
         """Attempts by the moment at which they were prepared."""
         return self._list(
             Attempt, "prepared_ms", "intent_id DESC, number", limit,
-            symbol=symbol, since_ms=since_ms, state=state, intent_id=intent_id,
+            symbol=symbol, since_ms=since_ms, state=state, intent_id=intent_id, outcome=outcome,
         )  # fmt: skip
 
     def intents(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -13,6 +14,8 @@ from pydantic import BaseModel
 from tradecore.market.frame import COLUMNS, Market, MarketFrame
 
 _DEPTH_MAX: Final = 40
+_UNKNOWN_COSTS: Final = 12
+"""Levels that an object of an unknown class counts for: three of them one inside the other are looked into."""
 
 
 def fingerprint(value: Any, depth: int = 0) -> Any:
@@ -47,15 +50,20 @@ def _composite(value: Any, depth: int) -> Any:
         return (type(value).__name__, tuple(take(part) for part in value))
     if isinstance(value, (set, frozenset)):
         return ("set", tuple(sorted(repr(take(part)) for part in value)))
+    if isinstance(value, types.ModuleType):
+        return ("module", value.__name__)  # whatever it imports is reachable from it
     if callable(value):
         return ("function", getattr(value, "__qualname__", type(value).__qualname__))
     return (type(value).__qualname__, _fields(value, depth))
 
 
 def _fields(value: Any, depth: int) -> Any:
-    """What an object of an unknown class holds; its address says nothing and is left out."""
+    """What an object of an unknown class holds; its address says nothing and is left out.
+
+    Such objects lead to each other in circles (a logger, a test's own machinery), so few of them are gone through.
+    """
     held = getattr(value, "__dict__", None)
-    return fingerprint(held, depth) if isinstance(held, dict) else type(value).__qualname__
+    return fingerprint(held, depth + _UNKNOWN_COSTS) if isinstance(held, dict) else type(value).__qualname__
 
 
 def difference(left: Any, right: Any, path: str = "") -> str:
