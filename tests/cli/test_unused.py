@@ -33,6 +33,7 @@ def test_orders_are_found_by_their_end(cli, candle_folder, tmp_path):
     ran = cli("run", "--data", candle_folder, "--speed", "max", "--state", "here", "--json")
     summary = json.loads(ran.stdout)
     assert {"dust", "dust_value", "alerts"} <= summary.keys()
-    filled = json.loads(cli("query", "orders", "--state", "here", "--status", "filled", "--limit", "1000", "--json").stdout)
+    asked = cli("query", "orders", "--state", "here", "--status", "filled", "--limit", "1000", "--json")
+    filled = json.loads(asked.stdout)
     rows = filled if isinstance(filled, list) else filled["orders"]
     assert len(rows) == summary["orders_filled"] > 0
