@@ -12,6 +12,7 @@ from tradecore.cli.options import json_option, plugins_option, profile_option, s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -75,6 +76,7 @@ def run(
     folder = state_folder(prepared)
     if folder is not None:
         prepared = prepared._replace(options=options._replace(state=folder))
+        _refuse_unusable(folder)
     out = console(err=as_json)
     say_start(out, prepared, folder)
     for line in prepared.source.warnings:
@@ -85,6 +87,17 @@ def run(
     if as_json:
         print_json(outcome.summary)
     return outcome.exit_code
+
+
+def _refuse_unusable(folder: Path) -> None:
+    """Refuse a state folder before anything is said of the run: in use, not to be written, of another schema."""
+    from tradecore.app.session import STORE_FILE
+    from tradecore.store.instance import InstanceLock
+    from tradecore.store.queries import open_reader
+
+    with InstanceLock(folder):
+        if "TRADECORE_STORE__URL" not in os.environ and (folder / STORE_FILE).exists():
+            open_reader(folder / STORE_FILE).close()
 
 
 def _to_end(sets: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """Leading open positions: asks the follow guests, keeps the levels durably, and watches them.
 
-Between closes the watch looks at the steps of the row under way and wakes exactly at the first that meets a level; on a
-wall-clock feed, whose steps are not known, a job compares the newest price instead. The core keeps peak and trough.
+Between closes the watch looks at the steps of the row under way and wakes exactly at the first that meets a level. The
+core keeps peak and trough.
 """
 
 from __future__ import annotations
@@ -184,13 +184,6 @@ class Leading:
             return  # the levels have changed since
         del self._watch[position_id]
         await self._meet(position_id, price)
-
-    async def check_prices(self) -> None:
-        """Compare the newest price of each position with its levels: the exit check of a wall-clock feed."""
-        for position in list(self._desk.books.positions.values()):
-            mark = self._desk.mark(position.symbol)
-            if mark is not None and position.close_reason is None:
-                await self._meet(position.position_id, mark)
 
     async def _meet(self, position_id: PositionId, price: Decimal) -> None:
         position = self._desk.books.positions.get(position_id)
