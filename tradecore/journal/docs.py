@@ -18,7 +18,7 @@ from tradecore.model.events import REGISTRY, Kind, Taxonomy
 _HEAD: Final = """\
 # Events
 
-Every line that the journal can hold. This page is made from `tradecore/model/events.py` by
+Every line that the journal can hold. This page is made from `tradecore/model/events/` by
 `python -m tradecore.journal.docs > docs/events.md`; a test compares the two.
 
 ## A line

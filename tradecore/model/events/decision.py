@@ -1,0 +1,129 @@
+"""What was decided of a candidate, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from tradecore.model.events.kinds import Taxonomy, event_kind
+
+
+class CheckFact(NamedTuple):
+    """One gate of a candidate: which guest, which limit, how far."""
+
+    plugin: str
+    limit: str
+    value: Decimal
+    threshold: Decimal
+    unit: str
+    hit: bool
+
+
+@event_kind("scan_outcomes", Taxonomy.DECISION)
+class ScanOutcomes(NamedTuple):
+    """One row judged: how many candidates, and how many ended in which outcome (R4)."""
+
+    row_ms: int
+    candidates: int
+    outcomes: Mapping[str, int]
+    duration_us: int
+    """0 on virtual time."""
+
+
+@event_kind("universe_removed", Taxonomy.DECISION)
+class UniverseRemoved(NamedTuple):
+    """A universe guest keeps a symbol out of this run."""
+
+    symbol: str
+    plugin: str
+    reason: str
+
+
+@event_kind("drop_trigger_eval", Taxonomy.DECISION)
+class DropTriggerEval(NamedTuple):
+    """A signal guest's value met its threshold in this row."""
+
+    plugin: str
+    symbol: str
+    row_ms: int
+    value: float
+    threshold: float
+    unit: str
+    reason: str
+    strength: float
+    price: Decimal
+
+
+@event_kind("guards_eval", Taxonomy.DECISION)
+class GuardsEval(NamedTuple):
+    """What the risk guests said of one intent, every check (R31)."""
+
+    symbol: str
+    attempt: int
+    """0 before the reservation, then the attempt that it was asked for."""
+    allowed: bool
+    checks: tuple[CheckFact, ...]
+    caps: Mapping[str, str]
+
+
+@event_kind("risk_limits_eval", Taxonomy.DECISION)
+class RiskLimitsEval(NamedTuple):
+    """The check that denied an intent, named (R31)."""
+
+    symbol: str
+    plugin: str
+    limit: str
+    value: Decimal
+    threshold: Decimal
+    unit: str
+
+
+@event_kind("decision_outcome", Taxonomy.DECISION)
+class DecisionOutcome(NamedTuple):
+    """A candidate whose signal was met, and what became of it."""
+
+    plugin: str
+    symbol: str
+    row_ms: int
+    outcome: str
+    decided_by: str
+    """The guest, or ``core``."""
+    value: float
+    threshold: float
+    margin: float
+    """Relative to the threshold; <= 0 is inside."""
+    unit: str
+    detail: str = ""
+
+
+@event_kind("sizing_calc", Taxonomy.DECISION)
+class SizingCalc(NamedTuple):
+    """All sizes offered and the one that binds."""
+
+    symbol: str
+    quantity: Decimal
+    constraint: str
+    offers: Mapping[str, str]
+    free_quote: Decimal
+    price_cap: Decimal
+
+
+@event_kind("dynamic_constraints", Taxonomy.DECISION)
+class DynamicConstraints(NamedTuple):
+    """Caps in force on an intent and who set them (R8)."""
+
+    symbol: str
+    caps: Mapping[str, str]
+    inputs: Mapping[str, str]
+
+
+@event_kind("price_snapshot", Taxonomy.TRACER)
+class PriceSnapshot(NamedTuple):
+    """The touch at a decision or a send."""
+
+    symbol: str
+    bid: Decimal | None
+    ask: Decimal | None
+    age_ms: int
+    source: str

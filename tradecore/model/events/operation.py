@@ -1,0 +1,264 @@
+"""The run itself: state, settings, guests, calls, health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tradecore.model.events.kinds import Taxonomy, event_kind
+
+
+@event_kind("trading_state", Taxonomy.AUDIT, booked=True)
+class TradingStateChanged(NamedTuple):
+    """ACTIVE, REDUCING or HALTED, by whom and why (R33)."""
+
+    old: str
+    new: str
+    actor: str
+    reason: str
+    expires_ms: int | None
+
+
+@event_kind("operator_command", Taxonomy.AUDIT, booked=True)
+class OperatorCommand(NamedTuple):
+    """An operator's row was carried out or refused (R54)."""
+
+    command_id: str
+    verb: str
+    argument: str
+    actor: str
+    reason: str
+    result: str
+
+
+@event_kind("plugin_quarantined", Taxonomy.AUDIT, booked=True)
+class PluginQuarantined(NamedTuple):
+    """A guest is no longer asked for one hook."""
+
+    plugin: str
+    hook: str
+    faults: int
+    last_fault: str
+
+
+@event_kind("plugin_fault", Taxonomy.AUDIT)
+class PluginFault(NamedTuple):
+    """A guest raised, hung, or answered something else than was asked."""
+
+    plugin: str
+    hook: str
+    fault: str
+    faults: int
+
+
+@event_kind("tune_applied", Taxonomy.AUDIT, booked=True)
+class TuneApplied(NamedTuple):
+    """A guest's job changed another guest's setting, in force from the next row."""
+
+    by: str
+    setting: str
+    old: str
+    new: str
+    reason: str
+
+
+@event_kind("config_snapshot", Taxonomy.AUDIT, booked=True)
+class ConfigSnapshot(NamedTuple):
+    """The effective settings at start, secrets masked."""
+
+    digest: str
+    profile: str
+    values: Mapping[str, str]
+    origins: Mapping[str, str]
+
+
+@event_kind("config_change", Taxonomy.AUDIT, booked=True)
+class ConfigChange(NamedTuple):
+    """A setting differs from the last start's on this state."""
+
+    setting: str
+    old: str
+    new: str
+    origin: str
+
+
+@event_kind("config_drift", Taxonomy.AUDIT)
+class ConfigDrift(NamedTuple):
+    """A settings file changed on disk while running; not in force."""
+
+    file: str
+    digest_at_start: str
+    digest_now: str
+
+
+@event_kind("session_started", Taxonomy.AUDIT, booked=True)
+class SessionStarted(NamedTuple):
+    """A run began on this state."""
+
+    run_id: str
+    run_number: int
+    profile: str
+    plugins: tuple[str, ...]
+    seed: int
+    version: str
+
+
+@event_kind("session_ended", Taxonomy.AUDIT, booked=True)
+class SessionEnded(NamedTuple):
+    """A run ended; the phases that failed, if any (R24)."""
+
+    run_id: str
+    reason: str
+    failed_phases: tuple[str, ...]
+    errors: Mapping[str, int]
+    """Error summary: class to count."""
+
+
+@event_kind("exchange_call", Taxonomy.TRACER)
+class ExchangeCall(NamedTuple):
+    """One request to the venue and its answer (R42)."""
+
+    operation: str
+    symbol: str
+    status: int | None
+    latency_ms: float
+    weight_used: int | None
+    error_class: str
+
+
+@event_kind("rate_limit_hit", Taxonomy.HEALTH)
+class RateLimitHit(NamedTuple):
+    """The venue or our own limiter made a request wait."""
+
+    operation: str
+    wait_ms: int
+    by: str
+
+
+@event_kind("hook_trace", Taxonomy.TRACER)
+class HookTrace(NamedTuple):
+    """One guest's answer, where tracing is on."""
+
+    plugin: str
+    hook: str
+    answer: str
+    duration_us: float
+
+
+@event_kind("uncaught_exception", Taxonomy.HEALTH)
+class UncaughtException(NamedTuple):
+    """Something raised where nothing should."""
+
+    where: str
+    error_class: str
+    message: str
+    traceback: str
+
+
+@event_kind("alert_fired", Taxonomy.HEALTH)
+class AlertFired(NamedTuple):
+    """Something a person should look at."""
+
+    name: str
+    severity: str
+    text: str
+
+
+@event_kind("heartbeat", Taxonomy.HEALTH)
+class Heartbeat(NamedTuple):
+    """The loop is alive, and how it does."""
+
+    uptime_s: float
+    loop_lag_ms: float
+    queue_depth: int
+    dropped: int
+    pending_intents: int
+    positions: int
+    state: str
+
+
+@event_kind("slow_cycle", Taxonomy.HEALTH)
+class SlowCycle(NamedTuple):
+    """A job took longer than a second, or missed its turn (R5)."""
+
+    job: str
+    what: str
+    """``slow``, ``missed``, ``overlap`` or ``failed``."""
+    duration_ms: float
+    detail: str = ""
+
+
+@event_kind("late_call", Taxonomy.HEALTH)
+class LateCall(NamedTuple):
+    """A guest overran its deadline; reported on virtual time, acted on elsewhere."""
+
+    plugin: str
+    hook: str
+    duration_ms: float
+    deadline_ms: float
+
+
+@event_kind("balance_refresh", Taxonomy.HEALTH)
+class BalanceRefresh(NamedTuple):
+    """The balances were read beside the loop, or were not (R20)."""
+
+    ok: bool
+    latency_ms: float
+    age_ms: int
+    detail: str = ""
+
+
+@event_kind("log_record", Taxonomy.HEALTH)
+class LogRecord(NamedTuple):
+    """A line that a library wrote to the standard logging module."""
+
+    logger: str
+    level: str
+    message: str
+
+
+@event_kind("journal_drops", Taxonomy.HEALTH)
+class JournalDrops(NamedTuple):
+    """Diagnostics that the full queue dropped since the last report."""
+
+    dropped: int
+    total: int
+
+
+@event_kind("journal_fault", Taxonomy.HEALTH)
+class JournalFault(NamedTuple):
+    """The journal itself met trouble and went on; told once it could write again."""
+
+    what: str
+    """``sink_error``, ``upkeep_error``, ``torn_line``, ``unencodable``, ``reader_error``, ``sequence_gap``,
+    ``store_behind``, ``writer_error`` or ``cap``."""
+    times: int
+    """How often since the last report."""
+    total: int
+    detail: str
+
+
+@event_kind("journal_rotated", Taxonomy.AUDIT)
+class JournalRotated(NamedTuple):
+    """A day's file was packed (R39)."""
+
+    journal: str
+    """The taxonomy whose file it is."""
+    file: str
+    """Name without its folder."""
+    size_bytes: int
+    """Before packing."""
+    packed_bytes: int
+
+
+@event_kind("journal_retention", Taxonomy.AUDIT)
+class JournalRetention(NamedTuple):
+    """A day's file was deleted (R39)."""
+
+    journal: str
+    """The taxonomy whose file it was."""
+    file: str
+    """Name without its folder."""
+    size_bytes: int
+    reason: str
+    """``age`` or ``cap``."""

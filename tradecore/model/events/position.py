@@ -1,0 +1,91 @@
+"""The life of a position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from tradecore.model.events.kinds import Taxonomy, event_kind
+
+
+@event_kind("sell_trigger_eval", Taxonomy.ORDER, booked=True)
+class SellTriggerEval(NamedTuple):
+    """An exit level or condition was hit, with all its inputs (R27)."""
+
+    position_id: str
+    symbol: str
+    reason: str
+    by: str
+    level: Decimal | None
+    price: Decimal
+    average_price: Decimal
+    peak_price: Decimal
+    age_ms: int
+    inputs: Mapping[str, str]
+
+
+@event_kind("sell_sizing_calc", Taxonomy.ORDER, booked=True)
+class SellSizingCalc(NamedTuple):
+    """How much of a position can be sold (R28)."""
+
+    position_id: str
+    symbol: str
+    position_quantity: Decimal
+    free_quantity: Decimal
+    quantity: Decimal
+    dust_quantity: Decimal
+
+
+@event_kind("position_opened", Taxonomy.ORDER, booked=True)
+class PositionOpened(NamedTuple):
+    """The first fill of an entry made a position."""
+
+    position_id: str
+    symbol: str
+    plugin: str
+    quantity: Decimal
+    average_price: Decimal
+
+
+@event_kind("position_updated", Taxonomy.ORDER, booked=True)
+class PositionUpdated(NamedTuple):
+    """A position's quantity, levels or state changed (R29)."""
+
+    position_id: str
+    symbol: str
+    what: str
+    quantity: Decimal
+    average_price: Decimal
+    mark: Decimal | None
+    unrealised_pnl_quote: Decimal | None
+    peak_price: Decimal
+    stop: Decimal | None
+    take: Decimal | None
+    age_ms: int
+
+
+@event_kind("position_closed", Taxonomy.ORDER, booked=True)
+class PositionClosed(NamedTuple):
+    """A round trip ended (R29)."""
+
+    position_id: str
+    symbol: str
+    plugin: str
+    reason: str
+    realised_pnl_quote: Decimal
+    fees_quote: Decimal
+    duration_ms: int
+    dust_quantity: Decimal
+
+
+@event_kind("trailing_update", Taxonomy.ORDER, booked=True)
+class TrailingUpdate(NamedTuple):
+    """A stop moved up."""
+
+    position_id: str
+    symbol: str
+    by: str
+    old_stop: Decimal | None
+    new_stop: Decimal
+    peak_price: Decimal
