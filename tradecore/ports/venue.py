@@ -42,6 +42,13 @@ class TradePage(NamedTuple):
     more: bool
 
 
+class KeyRights(NamedTuple):
+    """What a key may do (R21); ``None`` where the venue does not tell."""
+
+    trade: bool | None
+    withdraw: bool | None
+
+
 class Venue(Protocol):
     """A spot venue. Reads raise; `place` and `cancel` answer for every outcome instead.
 
@@ -92,6 +99,9 @@ class Venue(Protocol):
 
     async def server_time_ms(self) -> int:
         """Read the venue's clock."""
+
+    async def rights(self) -> KeyRights:
+        """Read what our key may do."""
 
     async def close(self) -> None:
         """Let go of connections. May be called twice."""

@@ -111,6 +111,9 @@ class MarketSection(Section):
     """Where rows come from."""
 
     source: Literal["generated", "files"] = field("generated", "Drawn from the seed, or candle files", "name")
+    row: Timeframe = field("5s", "Length of a row built from live prices (paper and live)", "duration")
+    backfill: bool = field(True, "Fill the history before the first live row from the exchange's candles", "flag")
+    stale_s: float = field(15.0, "A live price older than this makes its symbol not tradable", "s", gt=0)
     folder: str = field("", "Folder of candle files, searched recursively", "path")
     timeframe: Timeframe = field("1m", "Timeframe of the candle files", "duration")
     start: str = field("", "First moment of the files, ISO 8601 UTC; empty takes all", "time")
@@ -191,9 +194,35 @@ class IntervalsSection(Section):
     metrics_export_s: float = field(60.0, "Export figures", "s", gt=0)
     balance_refresh_s: float = field(20.0, "Read balances beside the loop", "s", gt=0)
     reconcile_s: float = field(10.0, "Compare with the venue", "s", gt=0)
+    clock_check_s: float = field(60.0, "Compare clocks with the venue", "s", gt=0)
+    conservation_s: float = field(60.0, "Prove that ledger and venue agree", "s", gt=0)
     dust_sweep_s: float = field(3600.0, "Look for dust", "s", gt=0)
     retention_s: float = field(86_400.0, "Delete what is past its retention", "s", gt=0)
     commands_s: float = field(1.0, "Look for operator commands", "s", gt=0)
+
+
+class VenueSection(Section):
+    """The exchange that is read and traded through ccxt (paper reads it, live also trades there)."""
+
+    exchange: str = field("", "ccxt's id of the exchange, as binance or mexc", "name")
+    trade_account: str = field("", "Account whose real money may be traded: must repeat account.name", "name")
+    api_key: str = field("", "Where the key is: env:NAME, file:PATH or credential:NAME (systemd)", "reference")
+    api_secret: str = field("", "Where the secret is, in the same forms", "reference")
+    api_password: str = field("", "Where the pass phrase is, for exchanges that want one", "reference")
+    key_rights_confirmed: bool = field(
+        False, "I have seen that the key may not withdraw; needed where the exchange does not tell", "flag"
+    )
+    base_url: str = field("", "Address of a wire server on this machine in place of the exchange", "URL")
+    receive_window_ms: int = field(
+        5000, "How long the exchange may take an order after its time stamp", "ms", ge=100, le=60_000
+    )
+    engine_timeout_ms: int = field(10_000, "Longest time an order may spend inside the exchange", "ms", ge=0)
+    read_lag_ms: int = field(30_000, "Age up to which the exchange's order reads may show the past", "ms", ge=0)
+    clock_error_ms: int = field(500, "Largest difference of clocks with which a run starts", "ms", ge=1)
+    timeout_ms: int = field(10_000, "Wait for the answer to one request", "ms", ge=100)
+    streams: bool = field(True, "Listen to the exchange's websockets as a hint beside the reads", "flag")
+    quotes_s: float = field(2.0, "Pause between two reads of all quotes while no stream is alive", "s", gt=0)
+    instruments_s: float = field(300.0, "Pause between two reads of what can be traded", "s", gt=0)
 
 
 class LimiterSection(Section):
@@ -269,6 +298,7 @@ class Settings(BaseSettings):
     universe: UniverseSection = field(UniverseSection, "Which symbols may be traded", "section")
     market: MarketSection = field(MarketSection, "Where rows come from", "section")
     engine: EngineSection = field(EngineSection, "How the core trades and guards", "section")
+    venue: VenueSection = field(VenueSection, "The exchange behind ccxt", "section")
     intervals: IntervalsSection = field(IntervalsSection, "How often jobs run", "section")
     limiter: LimiterSection = field(LimiterSection, "Our own request limit", "section")
     shutdown: ShutdownSection = field(ShutdownSection, "How a run ends", "section")

@@ -17,7 +17,7 @@ from tradecore.model.instrument import Instrument
 from tradecore.model.order import Cancelation, NewOrder, OrderReport, Placement
 from tradecore.model.units import ONE, ClientOrderId, TimeInForce
 from tradecore.ports.clock import Clock
-from tradecore.ports.venue import Balance, TradePage, VenueTiming
+from tradecore.ports.venue import Balance, KeyRights, TradePage, VenueTiming
 from tradecore.venues.classify import (
     RawReply,
     classify_cancel,
@@ -210,6 +210,10 @@ class TwinVenue:
         if not isinstance(moment, int):
             raise RetryableVenueError(f"server time: expected milliseconds, was {moment!r}")
         return moment
+
+    async def rights(self) -> KeyRights:
+        """Trading only: the twin has nowhere to withdraw to."""
+        return KeyRights(trade=True, withdraw=False)
 
     # Orders -------------------------------------------------------------------------------------------------
 
