@@ -9,12 +9,12 @@ from decimal import Decimal
 import pytest
 
 from tradecore.app import Options, execute, prepare
-from tradecore.app.session import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE
 from tradecore.engine.summary import FEES
 from tradecore.journal.read import decode, read_journal
 from tradecore.model.events import AlertFired, ScanOutcomes
 from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.order import ATTEMPT_LIVE
+from tradecore.model.places import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE
 from tradecore.testing.invariants import check_run
 from tradecore.testing.records import records_of, truth_of
 

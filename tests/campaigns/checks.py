@@ -8,13 +8,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tradecore.app.session import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE
 from tradecore.errors import DataError
 from tradecore.journal.read import Torn, decode, read_journal
 from tradecore.model.events import Stamped
 from tradecore.model.instrument import Instrument
 from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.order import ATTEMPT_LIVE, AttemptState
+from tradecore.model.places import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE
 from tradecore.model.reasons import Reason
 from tradecore.testing.invariants import check_run
 from tradecore.testing.records import Records, Truth, records_of, truth_of

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from tradecore.app.planning import judge, refuse_impossible, world_of
 from tradecore.errors import DataError, SettingsError, StateFolderError
 from tradecore.hooks.guest import Guest
 from tradecore.hooks.loader import available, load, require_trading_set
@@ -17,8 +18,11 @@ from tradecore.market.frame import window_ms, window_rows
 from tradecore.market.generate import GeneratedSource
 from tradecore.market.source import RowSource
 from tradecore.model.instrument import Instrument
+from tradecore.model.places import MEASURED, STORE_FILE
 from tradecore.settings import Resolved, duration_s, resolve
+from tradecore.settings.combinations import World
 from tradecore.settings.sections import Settings
+from tradecore.store.queries import open_reader
 from tradecore.venues.twin.build import with_fees
 
 LATEST = "latest"
@@ -44,8 +48,12 @@ class Prepared(NamedTuple):
     options: Options
     resolved: Resolved
     guests: tuple[Guest, ...]
-    source: RowSource
+    source: RowSource | None
+    """Rows of the market; ``None``: live prices of an exchange."""
     instruments: Mapping[str, Instrument]
+    """What can be traded; empty for live prices: the exchange says it at the start."""
+    row_ms: int
+    """Length of a row."""
     warmup_rows: int
     """History that the guests want before the first row."""
     market_digest: str
@@ -64,14 +72,27 @@ class Prepared(NamedTuple):
         return self.settings.run.scale is None
 
     @property
+    def rows(self) -> RowSource:
+        """Rows of the market, where it is not live."""
+        assert self.source is not None, "live prices have no rows beforehand"
+        return self.source
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know of the data, one line each."""
+        return self.source.warnings if self.source is not None else ()
+
+    @property
     def plugins(self) -> tuple[str, ...]:
         """Names of the guests in order."""
         return tuple(guest.name for guest in self.guests)
 
 
-def prepare(options: Options) -> Prepared:
+def prepare(options: Options, *, allow_impossible: bool = False) -> Prepared:
     """Read settings, admit guests, open the market.
 
+    Args:
+        allow_impossible: Leave combinations that cannot work to the caller.
     Raises:
         SettingsError: A setting is unknown, wrong or impossible.
         PluginLoadError: A guest may not enter, or the list lacks a sizing, a risk or a routing guest.
@@ -88,17 +109,57 @@ def prepare(options: Options) -> Prepared:
         settings.run.plugins, resolved.sections, installed=installed, origin=lambda key: str(resolved.origin_of(key))
     )
     require_trading_set(guests)
-    source = open_source(settings)
-    if not source.symbols:
-        raise DataError("expected at least one symbol of the universe in the market, found none")
-    twin = settings.twin
-    instruments = with_fees(source.instruments, twin.maker_fee_bps, twin.taker_fee_bps, twin.fee_in, twin.fee_coin)
-    windows = [guest.warmup.get("base") for guest in guests]
-    warmup = max((window_rows(window, source.timeframe_ms) for window in windows if window), default=0)
+    prepared = _with_market(options, resolved, guests)
+    found = judge(settings, guests, world_of_run(prepared))
+    if not allow_impossible:
+        refuse_impossible(settings, found)
+    return prepared
+
+
+def _with_market(options: Options, resolved: Resolved, guests: tuple[Guest, ...]) -> Prepared:
+    settings = resolved.settings
     for_ms = int(duration_s(settings.run.for_) * 1_000) if settings.run.for_ else None
-    if for_ms is None and source.rows is None and settings.run.scale is None:
-        raise SettingsError("run.for: expected a duration for a market without end on virtual time, was none")
-    return Prepared(options, resolved, guests, source, instruments, warmup, _market_digest(settings), for_ms)
+    source: RowSource | None = None
+    instruments: Mapping[str, Instrument] = {}
+    row_ms = window_ms(settings.market.row, 1)
+    if settings.run.mode == "twin":
+        source = open_source(settings)
+        if not source.symbols:
+            raise DataError("expected at least one symbol of the universe in the market, found none")
+        twin = settings.twin
+        instruments = with_fees(source.instruments, twin.maker_fee_bps, twin.taker_fee_bps, twin.fee_in, twin.fee_coin)
+        row_ms = source.timeframe_ms
+        if for_ms is None and source.rows is None and settings.run.scale is None:
+            raise SettingsError("run.for: expected a duration for a market without end on virtual time, was none")
+    windows = [guest.warmup.get("base") for guest in guests]
+    warmup = max((window_rows(window, row_ms) for window in windows if window), default=0)
+    return Prepared(
+        options, resolved, guests, source, instruments, row_ms, warmup, _market_digest(settings), for_ms
+    )  # fmt: skip
+
+
+def world_of_run(prepared: Prepared, measured: Mapping[str, float] | None = None) -> World:
+    """What the settings of a run will meet.
+
+    Args:
+        measured: Figures of an earlier run (`measured_of`); ``None``: none.
+    """
+    settings = prepared.settings
+    # generated markets have a past; the exchange's candles fill the history before the first live row
+    has_past = prepared.source.rows is None if prepared.source is not None else settings.market.backfill
+    warmup_s = 0.0 if has_past else prepared.warmup_rows * prepared.row_ms / 1000
+    return world_of(settings, prepared.instruments, warmup_s, prepared.row_ms / 1000, measured)
+
+
+def measured_of(state: Path) -> Mapping[str, float]:
+    """Read what an earlier run measured: ``latency_ms`` of a call to the venue, and ``job.NAME``, its longest run, ms.
+
+    Raises:
+        StateFolderError: There is no such run.
+    """
+    with open_reader(named_state(state) / STORE_FILE) as reader:
+        fact = reader.memory(MEASURED).get(MEASURED)
+    return {name: float(value) for name, value in json.loads(fact.text).items()} if fact is not None else {}
 
 
 def _refuse_unused(resolved: Resolved) -> None:
@@ -116,14 +177,21 @@ def _refuse_unused(resolved: Resolved) -> None:
 
 
 def _refuse_what_cannot_run(settings: Settings) -> None:
-    if settings.run.mode != "twin":
+    run, venue, account = settings.run, settings.venue, settings.account
+    if settings.universe.quote != account.currency:
         raise SettingsError(
-            f"run.mode: expected 'twin', was {settings.run.mode!r}: this version trades on its embedded venue only"
+            f"universe.quote: expected the account's currency {account.currency!r}, was {settings.universe.quote!r}"
         )
-    if settings.universe.quote != settings.account.currency:
+    if run.mode == "twin":
+        return
+    if not venue.exchange:
+        raise SettingsError(f"venue.exchange: expected an exchange such as mexc for mode {run.mode!r}, was empty")
+    if run.speed == "max" or (run.speed != 1 and not venue.base_url):
+        raise SettingsError(f"run.speed: expected 1 for live prices, was {run.speed}")
+    if run.mode == "live" and venue.trade_account != account.name:
         raise SettingsError(
-            f"universe.quote: expected the account's currency {settings.account.currency!r}, "
-            f"was {settings.universe.quote!r}"
+            f"venue.trade_account: expected the account's name {account.name!r} to be repeated here before its real "
+            f"money is traded, was {venue.trade_account!r}"
         )
 
 
@@ -170,6 +238,9 @@ def moment_ms(text: str, key: str) -> int | None:
 
 def _market_digest(settings: Settings) -> str:
     market, universe = settings.market, settings.universe
+    if settings.run.mode != "twin":
+        live = [settings.run.mode, settings.venue.exchange, universe.quote, settings.account.name]
+        return hashlib.sha256(json.dumps(live).encode()).hexdigest()[:16]
     facts: list[object] = [market.source, universe.quote, settings.account.name]
     if market.source == "generated":
         facts += [settings.run.seed, market.generated.model_dump()]

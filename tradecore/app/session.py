@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tradecore import __version__
-from tradecore.app.plain import engine_config, retention_days, twin_plan
+from tradecore.app.floor import twin_epoch_ms, twin_floor
+from tradecore.app.plain import engine_config, retention_days
 from tradecore.app.prepare import Prepared, state_folder
 from tradecore.app.wire import Wire
 from tradecore.clocks.clock import LoopClock
@@ -36,6 +37,7 @@ from tradecore.journal.mask import Mask
 from tradecore.journal.opening import EventJournal, open_journal
 from tradecore.journal.uncaught import Uncaught
 from tradecore.model.events import AlertFired, ConfigChange, ConfigSnapshot
+from tradecore.model.places import HANG_FILE, JOURNAL_FOLDER, LOG_FILE, STORE_FILE, TWIN_FILE
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import RunId
 from tradecore.ports.clock import Clock, Ids
@@ -43,17 +45,6 @@ from tradecore.ports.store import Loaded, Store
 from tradecore.store.database import sqlite_url
 from tradecore.store.instance import InstanceLock
 from tradecore.store.opening import open_store
-from tradecore.venues.limiter import RequestLimiter
-from tradecore.venues.twin.build import Twin, open_twin
-from tradecore.venues.twin.feed import TwinFeed, start_row_of
-from tradecore.venues.twin.state import TwinState
-
-STORE_FILE = "tradecore.db"
-TWIN_FILE = "twin.db"
-JOURNAL_FOLDER = "journal"
-LOG_FILE = "tradecore.log"
-HANG_FILE = "hang.json"
-"""Written by the watchdog before the process ends with 75; the next start puts the guest in quarantine."""
 
 
 class Screen(Protocol):
@@ -139,7 +130,7 @@ class Session:
         """
         install_market_time()
         async with AsyncExitStack() as stack:
-            clock = LoopClock(loop, self._epoch_ms())
+            clock = LoopClock(loop, twin_epoch_ms(self._prepared, self._folder))
             wire = Wire(clock)
             store = self._open_store(wire)
             stack.push_async_callback(store.close)
@@ -155,40 +146,23 @@ class Session:
                 )
                 wire.note(AlertFired("journal_lost", "warning", text))
             journal.catch_up(store.events_after)
-            twin = self._open_twin(clock, run)
-            stack.push_async_callback(twin.venue.close)
+            floor = twin_floor(self._prepared, self._folder, clock, run)
+            stack.push_async_callback(floor.venue.close)
             calls, relay = self._open_door(clock, wire, loaded)
             engine = Engine(
                 Outside(
                     clock=clock, ids=self._ids(run, clock), chance=SeededChance(run.seed), store=store, journal=wire,
-                    venue=twin.venue, feed=self._feed(twin, clock),
-                    limiter=RequestLimiter(clock, self._settings.limiter.requests_per_minute), calls=calls,
+                    venue=floor.venue, feed=floor.feed, limiter=floor.limiter, calls=calls,
                 ),
                 engine_config(self._settings, commands=self._kept),
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
             )  # fmt: skip
             self._door.engine = engine
-            if self._kept:
-                engine.row_listeners.append(twin.venue.note_market_time)
+            if self._kept and floor.note_row is not None:
+                engine.row_listeners.append(floor.note_row)
             return await self._trade(stack, engine, run, relay, screen)
 
     # Opening --------------------------------------------------------------------------------------------------
-
-    def _epoch_ms(self) -> int:
-        """Market time at which the run begins: where the venue stands, else before the first row that is taken."""
-        path = self._folder / TWIN_FILE
-        source = self._prepared.source
-        if path.exists():
-            state = TwinState(path)
-            reached = state.market_time_ms
-            state.close()
-            if reached:
-                return reached
-        return source.first_close_ms + (self._first_row() - 1) * source.timeframe_ms
-
-    def _first_row(self) -> int:
-        """First row of a fresh run: a generated market has a past, so guests need not warm up in it."""
-        return self._prepared.warmup_rows if self._prepared.source.rows is None else 0
 
     def _open_store(self, wire: Wire) -> Store:
         settings = self._settings.store
@@ -246,19 +220,6 @@ class Session:
             uncaught.install(asyncio.get_running_loop())
             stack.callback(uncaught.uninstall)
         return journal
-
-    def _open_twin(self, clock: Clock, run: Run) -> Twin:
-        twin = open_twin(
-            clock, self._prepared.source, seed=run.seed, generator=SeededChance(run.seed).generator("twin"),
-            path=self._folder / TWIN_FILE, plan=twin_plan(self._settings), instruments=self._prepared.instruments,
-        )  # fmt: skip
-        twin.venue.open_balances(self._settings.account.opening)
-        return twin
-
-    def _feed(self, twin: Twin, clock: Clock) -> TwinFeed:
-        source = self._prepared.source
-        start = start_row_of(source, clock.now_ms())
-        return TwinFeed(source, twin.market, clock, max(start, self._first_row()))
 
     def _open_door(self, clock: Clock, wire: Wire, loaded: Loaded) -> tuple[Calls, EventRelay]:
         """Put the guests behind the door, quarantines of earlier runs in force."""

@@ -39,7 +39,7 @@ def show(profile: str, plugins: str | None, sets: Sequence[str], origin: bool, a
         settings = {line.key: {"value": line.value, "unit": line.unit, "origin": line.origin} for line in lines}
         print_json({"profile": name, "settings": settings})
         return
-    _show(lines, origin)
+    show_lines(lines, origin)
 
 
 @config.command()
@@ -93,7 +93,8 @@ def check(profile: str, plugins: str | None, sets: Sequence[str], as_json: bool)
     click.echo(f"guests: {', '.join(names)}")
 
 
-def _show(lines: Sequence[Line], origin: bool) -> None:
+def show_lines(lines: Sequence[Line], origin: bool) -> None:
+    """Print settings as a table, section by section."""
     from tradecore.cli.config_values import section_of
     from tradecore.cli.paper import console, table
 

@@ -28,7 +28,7 @@ def find(state: Path) -> Kept:
         StateFolderError: If there is none.
     """
     from tradecore.app.prepare import named_state
-    from tradecore.app.session import STORE_FILE
+    from tradecore.model.places import STORE_FILE
 
     folder = named_state(state)
     return Kept(folder, os.environ.get(STORE_URL) or folder / STORE_FILE)

@@ -191,4 +191,4 @@ class LiveScreen(Watcher[Picture]):
         return sorted(self._whys.values(), key=lambda why: (-why.at_ms, why.symbol))[:_SYMBOLS_MAX]
 
     def _tick_of(self, symbol: str) -> Decimal:
-        return self._prepared.instruments[symbol].tick_size
+        return self._engine.desk.instruments[symbol].tick_size

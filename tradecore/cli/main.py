@@ -20,6 +20,7 @@ import click
 from tradecore import __version__
 from tradecore.cli.config import config
 from tradecore.cli.operate import exit_, halt, reduce, release, resume, stop
+from tradecore.cli.plan import plan
 from tradecore.cli.plugins import plugins
 from tradecore.cli.query import query
 from tradecore.cli.run import run
@@ -141,5 +142,5 @@ def version() -> None:
     click.echo(f"tradecore {__version__}")
 
 
-for _command in (run, status, halt, reduce, resume, exit_, stop, release, query, plugins, config, version):
+for _command in (run, plan, status, halt, reduce, resume, exit_, stop, release, query, plugins, config, version):
     main.add_command(_command)

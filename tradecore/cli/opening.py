@@ -32,6 +32,11 @@ def say_start(out: Console, prepared: Prepared, folder: Path | None) -> None:
 
 def _market(prepared: Prepared) -> str:
     settings, source = prepared.settings, prepared.source
+    if source is None:
+        where = settings.venue.base_url or settings.venue.exchange
+        orders = "orders go to the embedded venue" if settings.run.mode == "paper" else "REAL ORDERS"
+        until = f"for {length(prepared.for_ms)}" if prepared.for_ms is not None else "until stopped"
+        return f"live prices of {where}, rows of {length(prepared.row_ms)}, {orders}; {until}"
     symbols = f"{len(source.symbols)} symbol{'s' if len(source.symbols) != 1 else ''}"
     rows = f"rows of {length(source.timeframe_ms)}"
     if settings.market.source == "generated":

@@ -79,7 +79,7 @@ def run(
         _refuse_unusable(folder)
     out = console(err=as_json)
     say_start(out, prepared, folder)
-    for line in prepared.source.warnings:
+    for line in prepared.warnings:
         click.echo(f"tradecore: note: {line}", err=True)
     screen = _screen(out, prepared)
     outcome = execute(prepared, screen, last=True)
@@ -91,7 +91,7 @@ def run(
 
 def _refuse_unusable(folder: Path) -> None:
     """Refuse a state folder before anything is said of the run: in use, not to be written, of another schema."""
-    from tradecore.app.session import STORE_FILE
+    from tradecore.model.places import STORE_FILE
     from tradecore.store.instance import InstanceLock
     from tradecore.store.queries import open_reader
 
@@ -148,7 +148,7 @@ def _refuse_unused(prepared: Prepared, from_: str | None, to: str | None) -> Non
     from tradecore.errors import SettingsError
 
     for flag, value in (("--from", from_), ("--to", to)):
-        if value is not None and prepared.settings.market.source == "generated":
+        if value is not None and (prepared.source is None or prepared.settings.market.source == "generated"):
             raise SettingsError(f"{flag}: expected a market of candle files (--data FOLDER), was a made-up market")
 
 

@@ -166,7 +166,9 @@ class Watcher(Generic[G]):
 
     def _data_end_ms(self) -> int | None:
         source = self._prepared.source
-        return None if source.rows is None else source.first_close_ms + (source.rows - 1) * source.timeframe_ms
+        if source is None or source.rows is None:
+            return None
+        return source.first_close_ms + (source.rows - 1) * source.timeframe_ms
 
     def _row_closed(self, _close_ms: int) -> None:
         now_s = time.monotonic()

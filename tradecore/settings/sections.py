@@ -18,10 +18,15 @@ from tradecore.settings.duration import duration_s
 _TIMEFRAME = re.compile(r"[1-9]\d*[smhd]")
 
 
-def field(default: Any, description: str, unit: str, **bounds: Any) -> Any:
-    """Declare a field with its description and unit; a callable default is called for each instance."""
+def field(default: Any, description: str, unit: str, *, plan: str = "", **bounds: Any) -> Any:
+    """Declare a field with its description and unit; a callable default is called for each instance.
+
+    Args:
+        plan: What the plan takes it for (``settings/roles.py``); empty: nothing.
+    """
     kind = "default_factory" if callable(default) else "default"
-    return Field(**{kind: default}, description=description, json_schema_extra={"unit": unit}, **bounds)
+    extra: dict[str, Any] = {"unit": unit, "plan": plan} if plan else {"unit": unit}
+    return Field(**{kind: default}, description=description, json_schema_extra=extra, **bounds)
 
 
 def _listed(value: object) -> object:
@@ -65,6 +70,7 @@ class RunSection(Section):
     speed: Literal["max"] | Annotated[float, Field(gt=0)] = field(
         "max", "Market seconds per second of the wall, or max for virtual time", "market s per s"
     )
+    allow: Names = field((), "Findings of `tradecore plan` to run in spite of, by their codes", "names")
     seed: int = field(1, "Start of every random draw; the same seed gives the same run", "number", ge=0, lt=2**63)
     for_: Annotated[str, AfterValidator(_duration)] = field(
         "", "Market time to run for; empty runs to the end of the data or until stopped", "duration", alias="for"
@@ -128,9 +134,13 @@ class ExitLadder(Section):
     """The core's own ladder, which sells where no guest routes an exit (R10)."""
 
     premiums_bps: tuple[NonNegative, ...] = field(
-        (Decimal(10), Decimal(30), Decimal(50)), "Distance under the best bid, rung by rung", "bps", min_length=1
+        (Decimal(10), Decimal(30), Decimal(50)),
+        "Distance under the best bid, rung by rung",
+        "bps",
+        plan="exit_premium_bps",
+        min_length=1,
     )
-    ttl_ms: int = field(3000, "Wait for the end of one attempt", "ms", ge=1, le=86_400_000)
+    ttl_ms: int = field(3000, "Wait for the end of one attempt", "ms", plan="exit_ttl_ms", ge=1, le=86_400_000)
     attempts: int = field(4, "Attempts in one round; the last rung is repeated", "attempts", ge=1, le=100)
     backoff_s: tuple[Pause, ...] = field(
         (1.0, 5.0, 15.0, 60.0), "Pause before the next round; the last is repeated", "s", min_length=1
@@ -157,8 +167,12 @@ class Deadlines(Section):
 class EngineSection(Section):
     """How the core trades and guards."""
 
-    max_slippage_bps: Decimal = field(Decimal(50), "Most that an entry pays over its signal's price", "bps", gt=0)
-    max_spread_bps: Decimal = field(Decimal(20), "Widest spread at which an entry is made", "bps", gt=0)
+    max_slippage_bps: Decimal = field(
+        Decimal(50), "Most that an entry pays over its signal's price", "bps", plan="slippage_cap_bps", gt=0
+    )
+    max_spread_bps: Decimal = field(
+        Decimal(20), "Widest spread at which an entry is made", "bps", plan="spread_cap_bps", gt=0
+    )
     intent_ttl_s: float = field(60.0, "Longest life of an entry intent", "s", gt=0)
     price_age_s_max: float = field(15.0, "Oldest price that an entry may rest on", "s", gt=0)
     book_age_ms_max: int = field(2000, "Oldest book that an entry may rest on", "ms", ge=1)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tradecore.app.prepare import Options, Prepared
-from tradecore.app.session import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE, Session
+from tradecore.app.session import Session
 from tradecore.clocks.loop import MarketLoop
 from tradecore.clocks.loop import run as run_on
 from tradecore.engine.engine import Engine
@@ -26,6 +26,7 @@ from tradecore.market.frame import window_rows
 from tradecore.market.source import RowSource
 from tradecore.model.events import BookedEvent, Stamped
 from tradecore.model.instrument import Instrument
+from tradecore.model.places import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE
 from tradecore.model.records import Row
 from tradecore.ports.clock import Clock
 from tradecore.ports.store import Store
@@ -175,7 +176,15 @@ def prepared_of(scene: Scene) -> Prepared:
     warmup = max((window_rows(window, scene.source.timeframe_ms) for window in windows if window), default=0)
     options = Options("base", {}, tuple(scene.sets))
     return Prepared(
-        options, resolved, guests, scene.source, _instruments(scene, resolved), warmup, "scripted", scene.for_ms
+        options,
+        resolved,
+        guests,
+        scene.source,
+        _instruments(scene, resolved),
+        scene.source.timeframe_ms,
+        warmup,
+        "scripted",
+        scene.for_ms,
     )
 
 

@@ -23,27 +23,27 @@ class Step(BaseModel, frozen=True, extra="forbid"):
 
     time_in_force: TimeInForce = Field(
         description="`IOC` takes what is there and goes, `FOK` all or nothing, `GTC` rests until its time is over.",
-        json_schema_extra={"unit": "IOC, FOK or GTC"},
+        json_schema_extra={"unit": "IOC, FOK or GTC", "plan": "entry_time_in_force"},
     )
     premium_bps: Decimal = Field(
         ge=0,
         le=1_000,
         description="Distance of the limit from the best ask; at most `cap_bps`.",
-        json_schema_extra={"unit": "bps"},
+        json_schema_extra={"unit": "bps", "plan": "entry_premium_bps"},
     )
     attempts: int = Field(
         1,
         ge=1,
         le=20,
         description="Orders of this step before the next one.",
-        json_schema_extra={"unit": "orders"},
+        json_schema_extra={"unit": "orders", "plan": "entry_orders"},
     )
     ttl_ms: int | None = Field(
         None,
         ge=50,
         le=3_600_000,
         description="How long an order may stand; not set waits 2000 for IOC, 5000 for FOK, 30000 for GTC.",
-        json_schema_extra={"unit": "ms"},
+        json_schema_extra={"unit": "ms", "plan": "entry_ttl_ms"},
     )
 
 
@@ -76,14 +76,14 @@ class ExecIocGtc:
             ge=0,
             le=1_000,
             description="Slippage cap that every step must fit under; a step above it could never trade.",
-            json_schema_extra={"unit": "bps"},
+            json_schema_extra={"unit": "bps", "plan": "slippage_cap_bps"},
         )
         exit_premiums_bps: tuple[Decimal, ...] = Field(
             (Decimal(10), Decimal(30), Decimal(50)),
             min_length=1,
             max_length=20,
             description="Ladder of an exit: distance of each IOC below the best bid, 0 to 1000; the last one repeats.",
-            json_schema_extra={"unit": "bps"},
+            json_schema_extra={"unit": "bps", "plan": "exit_premium_bps"},
         )
         exit_attempts: int = Field(
             4,
@@ -97,7 +97,7 @@ class ExecIocGtc:
             ge=50,
             le=60_000,
             description="How long an exit's IOC may take.",
-            json_schema_extra={"unit": "ms"},
+            json_schema_extra={"unit": "ms", "plan": "exit_ttl_ms"},
         )
 
         @model_validator(mode="after")

@@ -33,14 +33,14 @@ class Exits:
             ge=0,
             le=1_000,
             description="Sell when the price is this far above the average price paid; 0 turns it off.",
-            json_schema_extra={"unit": "%"},
+            json_schema_extra={"unit": "%", "plan": "take_pct"},
         )
         stop_loss_pct: Decimal = Field(
             Decimal("2.0"),
             ge=0,
             lt=100,
             description="Sell when the price is this far below the average price paid; 0 turns it off.",
-            json_schema_extra={"unit": "%"},
+            json_schema_extra={"unit": "%", "plan": "stop_pct"},
         )
         trailing_activation_pct: Decimal = Field(
             Decimal("1.0"),

@@ -31,14 +31,14 @@ class RiskLimits:
             gt=0,
             le=100,
             description="Most money in positions and live entries together, this one included.",
-            json_schema_extra={"unit": "% of equity"},
+            json_schema_extra={"unit": "% of equity", "plan": "exposure_max_pct"},
         )
         max_positions: int = Field(
             10,
             ge=1,
             le=10_000,
             description="Most positions, those that live entries would open included.",
-            json_schema_extra={"unit": "positions"},
+            json_schema_extra={"unit": "positions", "plan": "positions_max"},
         )
         max_positions_per_symbol: int = Field(
             1,
@@ -79,14 +79,14 @@ class RiskLimits:
             ge=0,
             le=1_000,
             description="Widest spread at which an entry is sent; 0 sets no cap.",
-            json_schema_extra={"unit": "bps"},
+            json_schema_extra={"unit": "bps", "plan": "spread_cap_bps"},
         )
         slippage_bps_max: Decimal = Field(
             Decimal(50),
             ge=0,
             le=1_000,
             description="Most that an entry pays above its signal's price; 0 sets no cap.",
-            json_schema_extra={"unit": "bps"},
+            json_schema_extra={"unit": "bps", "plan": "slippage_cap_bps"},
         )
 
     def __init__(self, settings: Settings) -> None:

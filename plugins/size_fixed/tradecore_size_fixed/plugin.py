@@ -27,7 +27,7 @@ class SizeFixed:
             Decimal(50),
             ge=0,
             description="Money per entry; 0 sets no fixed amount.",
-            json_schema_extra={"unit": "account currency"},
+            json_schema_extra={"unit": "account currency", "plan": "entry_quote"},
         )
         equity_pct: Decimal = Field(
             Decimal(0),

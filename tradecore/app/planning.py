@@ -1,0 +1,118 @@
+"""The plan of a run: facts of the settings and guests, figures of the world, and what does not fit (R53)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from tradecore.errors import SettingsError
+from tradecore.hooks.guest import Guest
+from tradecore.model.instrument import Instrument
+from tradecore.settings import duration_s
+from tradecore.settings.combinations import Finding, Severity, World, findings
+from tradecore.settings.roles import Fact, facts_of
+from tradecore.settings.sections import Settings
+
+CODES = frozenset(
+    {
+        "premium_over_cap", "spread_over_cap", "ttl_under_latency", "never_reaches_ask", "never_rests",
+        "stop_inside_costs", "take_under_costs", "entry_under_min_notional", "entry_over_funds",
+        "positions_over_exposure", "exit_over_collar", "run_under_warmup", "interval_under_job",
+        "requests_over_limit", "ladder_outlives_intent",
+    }
+)  # fmt: skip
+_REQUESTS_OF_A_SYMBOL = 1.0
+
+
+def plan_facts(settings: Settings, guests: Iterable[Guest]) -> list[Fact]:
+    """All values that take a role, the core's and the guests'."""
+    facts = list(facts_of(settings.engine, "engine"))
+    for guest in guests:
+        facts += facts_of(guest.settings, f"plugins.{guest.name}")
+    return facts
+
+
+def world_of(
+    settings: Settings,
+    instruments: Mapping[str, Instrument],
+    warmup_s: float,
+    row_s: float,
+    measured: Mapping[str, float] | None = None,
+) -> World:
+    """What the settings will meet.
+
+    Args:
+        instruments: The universe; empty where it is not known before the exchange has answered.
+        warmup_s: History that the guests want and that is not there at the start, s.
+        row_s: Length of a row, s.
+        measured: Figures of an earlier run: ``latency_ms`` and ``job.NAME`` in ms.
+    """
+    measured = measured or {}
+    embedded = settings.run.mode != "live"
+    own_prices = settings.run.mode == "twin"
+    latency = Decimal(str(settings.twin.latency_ms)) if embedded else None
+    if "latency_ms" in measured:
+        latency = Decimal(str(measured["latency_ms"]))
+    funds = settings.account.opening.get(settings.account.currency, Decimal(0)) if embedded else None
+    limit = settings.account.capital_limit_quote
+    if limit is not None:
+        funds = limit if funds is None else min(limit, funds)
+    intervals = settings.intervals.model_dump()
+    fees = [item.taker_fee_bps for item in instruments.values()]
+    minima = [item.min_notional_quote for item in instruments.values()]
+    return World(
+        taker_fee_bps=max(fees, default=settings.twin.taker_fee_bps if embedded else None),
+        spread_bps=settings.twin.spread_bps if own_prices else None,
+        latency_ms=latency,
+        min_notional_quote=max(minima, default=None),
+        funds_quote=funds,
+        row_s=row_s,
+        warmup_s=warmup_s,
+        run_s=duration_s(settings.run.for_) if settings.run.for_ else None,
+        intent_ttl_s=settings.engine.intent_ttl_s,
+        price_age_s=settings.engine.price_age_s_max,
+        collar_bps=None if settings.engine.exit_market_allowed else settings.engine.price_collar_bps,
+        requests_per_minute=None if own_prices else settings.limiter.requests_per_minute,
+        requests_planned=0.0 if own_prices else _requests_planned(settings),
+        job_ms=tuple(
+            (name.removeprefix("job."), float(intervals[f"{name.removeprefix('job.')}_s"]) * 1000, longest)
+            for name, longest in measured.items()
+            if name.startswith("job.") and f"{name.removeprefix('job.')}_s" in intervals
+        ),
+    )
+
+
+def _requests_planned(settings: Settings) -> float:
+    """Requests a minute while nothing is traded: quotes without a stream, balances, comparison, clock, instruments."""
+    intervals, venue = settings.intervals, settings.venue
+    planned = 60 / venue.quotes_s + 60 / venue.instruments_s
+    if settings.run.mode == "live":
+        # a comparison reads open orders and the trades of one symbol in turn
+        planned += 60 / intervals.balance_refresh_s + 2 * 60 / intervals.reconcile_s + 60 / intervals.clock_check_s
+    return planned
+
+
+def judge(settings: Settings, guests: Sequence[Guest], world: World) -> tuple[Finding, ...]:
+    """Say what does not fit, impossible things first.
+
+    Raises:
+        SettingsError: `run.allow` names no finding.
+    """
+    for code in settings.run.allow:
+        if code not in CODES:
+            raise SettingsError(f"run.allow: expected codes of findings ({', '.join(sorted(CODES))}), was {code!r}")
+    return findings(plan_facts(settings, guests), world)
+
+
+def refuse_impossible(settings: Settings, found: Sequence[Finding]) -> None:
+    """Refuse what can never do what it says, unless the settings allow it by its code.
+
+    Raises:
+        SettingsError: All such findings with both values and a way out, in one line.
+    """
+    barred = [one for one in found if one.severity is Severity.IMPOSSIBLE and one.code not in settings.run.allow]
+    if not barred:
+        return
+    told = "; ".join(f"{one.code}: {one.text} ({one.way_out})" for one in barred)
+    codes = ",".join(dict.fromkeys(one.code for one in barred))
+    raise SettingsError(f"impossible settings: {told}; to run all the same: --set run.allow={codes}")
