@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -12,8 +13,9 @@ from tradecore.model.units import ZERO, Side, minus, plus, price_of, times
 from tradecore.venues.twin.account import Account
 from tradecore.venues.twin.fees import fee_of, highest_rate
 from tradecore.venues.twin.market import TwinMarket
-from tradecore.venues.twin.records import OrderStatus, Rejected, Terms, TwinOrder, TwinTrade
+from tradecore.venues.twin.records import EngineEvent, Moves, OrderStatus, Rejected, Terms, TwinOrder, TwinTrade
 from tradecore.venues.twin.state import TwinState
+from tradecore.venues.twin.views import view_of
 
 
 class Clearing:
@@ -35,6 +37,8 @@ class Clearing:
         self._trade_id: Final = trade_id
         self._account: Final = Account(state.balances())
         self.open_orders: Final = {order.number: order for order in state.open_orders()}
+        self.on_event: Callable[[EngineEvent], None] | None = None
+        """Told of each event as it happens, before it is durable; ``None``: nobody listens."""
 
     @property
     def balances(self) -> Mapping[str, tuple[Decimal, Decimal]]:
@@ -54,7 +58,7 @@ class Clearing:
             "side": str(order.side), "time_in_force": str(order.time_in_force), "price": order.price,
             "quantity": order.quantity, "foreign": order.foreign,
         }  # fmt: skip
-        self.note("ACCEPTED", facts, at_ms)
+        self._tell("ACCEPTED", at_ms, self.note("ACCEPTED", facts, at_ms), order)
 
     def fill(self, order: TwinOrder, price: Decimal, quantity: Decimal, at_ms: int, *, maker: bool) -> None:
         """Book one trade: pay, receive, take the fee, lock what the rest may cost; a full order ends."""
@@ -84,11 +88,12 @@ class Clearing:
         self._account.add(instrument.base if order.side is Side.BUY else instrument.quote, got)
         self._account.add(fee.coin, fee.amount.copy_negate())
         self._state.put_trade(trade)
-        self.note("FILL", trade._asdict(), at_ms)
+        moves = self.note("FILL", trade._asdict(), at_ms)
         if order.executed == order.quantity:
             order.status, order.ended_ms = OrderStatus.FILLED, at_ms
             del self.open_orders[order.number]
         self._state.put_order(order)
+        self._tell("FILL", at_ms, moves, order, trade)
 
     def _coin_price(self, coin: str, quote: str, at_ms: int) -> Decimal:
         step = self._market.step(f"{coin}/{quote}", at_ms)
@@ -109,7 +114,7 @@ class Clearing:
         order.status, order.ended_ms, order.updated_ms = status, at_ms, at_ms
         del self.open_orders[order.number]
         facts = {"venue_order_id": order.venue_order_id, "wire_id": order.wire_id, "executed": order.executed}
-        self.note(str(status), facts, at_ms)
+        self._tell(str(status), at_ms, self.note(str(status), facts, at_ms), order)
 
     def move(self, coin: str, amount: Decimal, now_ms: int, kind: str = "MOVED") -> None:
         """Put coins into the account, or take them out where `amount` is negative.
@@ -120,7 +125,7 @@ class Clearing:
         if plus(self._account.free(coin), amount) < 0:
             raise ValueError(f"expected at least {amount.copy_abs()} {coin} free, was {self._account.free(coin)}")
         self._account.add(coin, amount)
-        self.note(kind, {"coin": coin, "amount": amount}, now_ms)
+        self._tell(kind, now_ms, self.note(kind, {"coin": coin, "amount": amount}, now_ms))
 
     def reject(self, order: NewOrder, rejected: Rejected, now_ms: int) -> None:
         """Write down that an order was refused."""
@@ -129,12 +134,23 @@ class Clearing:
         }  # fmt: skip
         self.note("REJECTED", facts, now_ms)
 
-    def note(self, kind: str, facts: Mapping[str, object], at_ms: int) -> None:
-        """Append an event to the truth log, with the balances that it changed."""
+    def note(self, kind: str, facts: Mapping[str, object], at_ms: int) -> Moves:
+        """Append an event to the truth log, with the balances that it changed. Returns by how much."""
         moves = self._account.take_moves()
         for coin in moves:
             self._state.put_balance(coin, self._account.free(coin), self._account.locked(coin))
         self._state.put_truth(at_ms, kind, facts, moves)
+        return moves
+
+    def _tell(
+        self, kind: str, at_ms: int, moves: Moves, order: TwinOrder | None = None, trade: TwinTrade | None = None
+    ) -> None:  # fmt: skip
+        if self.on_event is None:
+            return
+        after = {coin: (self._account.free(coin), self._account.locked(coin)) for coin in moves}
+        # A copy: the order itself goes on changing.
+        view = None if order is None else view_of(replace(order, trades=list(order.trades)))
+        self.on_event(EngineEvent(kind, at_ms, view, trade, moves, after))
 
 
 def cost_of(instrument: Instrument, side: Side, quantity: Decimal, price: Decimal) -> tuple[str, Decimal]:

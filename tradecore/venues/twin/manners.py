@@ -56,6 +56,12 @@ _BINANCE_WORDS: Final = {
     _R.WOULD_TAKE: ErrorWord(400, -2010, "Order would immediately match and take."),
     _R.OUTSIDE_WINDOW: ErrorWord(400, -1021, "Timestamp for this request is outside of the recvWindow."),
     _R.UNKNOWN_ORDER: ErrorWord(400, -2013, "Order does not exist."),
+    _R.PRICE_OUT_OF_RANGE: ErrorWord(400, -1013, "Filter failure: PRICE_FILTER"),
+    _R.PRICE_TOO_FAR: ErrorWord(400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+    _R.MARKET_QUANTITY: ErrorWord(400, -1013, "Filter failure: MARKET_LOT_SIZE"),
+    _R.ABOVE_NOTIONAL: ErrorWord(400, -1013, "Filter failure: NOTIONAL"),
+    _R.NOT_THROUGH_API: ErrorWord(400, -2010, "This symbol is not permitted for this account."),
+    _R.SUSPENDED: ErrorWord(400, -2010, "Market is closed."),
 }
 _MEXC_WORDS: Final = {
     _R.UNKNOWN_SYMBOL: ErrorWord(400, 10007, "symbol not support api"),
@@ -73,6 +79,12 @@ _MEXC_WORDS: Final = {
     _R.WOULD_TAKE: ErrorWord(400, 30041, "current order type can not place order"),
     _R.OUTSIDE_WINDOW: ErrorWord(400, 700003, "Timestamp for this request is outside of the recvWindow."),
     _R.UNKNOWN_ORDER: ErrorWord(400, -2013, "Order does not exist."),
+    _R.PRICE_OUT_OF_RANGE: ErrorWord(400, 30010, "no valid trade price"),
+    _R.PRICE_TOO_FAR: ErrorWord(400, 30010, "no valid trade price"),
+    _R.MARKET_QUANTITY: ErrorWord(400, 30003, "The maximum transaction volume cannot be greater than the limit"),
+    _R.ABOVE_NOTIONAL: ErrorWord(400, 30003, "The maximum transaction volume cannot be greater than the limit"),
+    _R.NOT_THROUGH_API: ErrorWord(400, 10007, "symbol not support api"),
+    _R.SUSPENDED: ErrorWord(400, 30000, "suspended transaction for the symbol"),
 }
 _PLAIN_WORDS: Final = {item: ErrorWord(400, str(item), "") for item in _R}
 _UNKNOWN_CANCEL: Final = ErrorWord(400, -2011, "Unknown order sent.")
@@ -126,8 +138,8 @@ class Manners:
         """Answer to an order that was taken. MEXC says no more than its id."""
         order = view.order
         base = {
-            "symbol": self.raw_symbol(order.symbol), "orderId": self._raw_id(order.venue_order_id), "orderListId": -1,
-            "price": canonical(order.price), "origQty": canonical(order.quantity), "type": self._type(view),
+            "symbol": self.raw_symbol(order.symbol), "orderId": self.raw_id(order.venue_order_id), "orderListId": -1,
+            "price": canonical(order.price), "origQty": canonical(order.quantity), "type": self.type_of(view),
             "side": order.side.upper(), "transactTime": order.accepted_ms,
         }  # fmt: skip
         if self._mexc:
@@ -135,13 +147,13 @@ class Manners:
         fills = [
             {
                 "price": canonical(trade.price), "qty": canonical(trade.quantity), "commission": canonical(trade.fee),
-                "commissionAsset": trade.fee_coin, "tradeId": self._raw_id(trade.venue_trade_id),
+                "commissionAsset": trade.fee_coin, "tradeId": self.raw_id(trade.venue_trade_id),
             }
             for trade in view.trades
         ]  # fmt: skip
         full = {
             **base, "clientOrderId": order.wire_id, "executedQty": canonical(view.executed),
-            "cummulativeQuoteQty": canonical(view.executed_quote), "status": self._status(view),
+            "cummulativeQuoteQty": canonical(view.executed_quote), "status": self.status_of(view),
             "timeInForce": str(order.time_in_force), "fills": fills,
         }  # fmt: skip
         return Answer(200, _json(full))
@@ -177,11 +189,15 @@ class Manners:
 
     def rejected(self, rejected: Rejected, *, cancel: bool = False) -> Answer:
         """Answer no."""
-        word = self._words[rejected.rejection]
-        if cancel and rejected.rejection is Rejection.UNKNOWN_ORDER and self.name != "plain":
-            word = _UNKNOWN_CANCEL
+        word = self.word(rejected.rejection, cancel=cancel)
         message = word.message or rejected.detail or str(rejected.rejection).lower().replace("_", " ")
         return Answer(word.status, _json({"code": word.code, "msg": message}))
+
+    def word(self, rejection: Rejection, *, cancel: bool = False) -> ErrorWord:
+        """How the venue says this no."""
+        if cancel and rejection is Rejection.UNKNOWN_ORDER and self.name != "plain":
+            return _UNKNOWN_CANCEL
+        return self._words[rejection]
 
     def too_many(self, status: int) -> Answer:
         """Answer 429 or 418."""
@@ -190,11 +206,15 @@ class Manners:
 
     # Parts --------------------------------------------------------------------------------------------------
 
-    def _raw_id(self, text: str) -> int | str:
+    def raw_id(self, text: str) -> int | str:
+        """An id as JSON has it: a number at Binance."""
         return int(text) if self.name == "binance" else text
 
-    def _type(self, view: OrderView) -> str:
+    def type_of(self, view: OrderView) -> str:
+        """The kind of an order in the venue's words."""
         order = view.order
+        if order.market:
+            return "MARKET"
         if order.post_only:
             return "LIMIT_MAKER"
         if self._mexc and order.time_in_force is not TimeInForce.GTC:
@@ -202,7 +222,8 @@ class Manners:
             return "IMMEDIATE_OR_CANCEL" if order.time_in_force is TimeInForce.IOC else "FILL_OR_KILL"
         return "LIMIT"
 
-    def _status(self, view: OrderView) -> str:
+    def status_of(self, view: OrderView) -> str:
+        """Where an order stands, in the venue's words."""
         if view.status is OrderStatus.OPEN:
             return "PARTIALLY_FILLED" if view.executed else "NEW"
         if self._mexc and view.status is not OrderStatus.FILLED:
@@ -213,18 +234,18 @@ class Manners:
     def _order(self, view: OrderView) -> dict[str, Any]:
         order = view.order
         return {
-            "symbol": self.raw_symbol(order.symbol), "orderId": self._raw_id(order.venue_order_id), "orderListId": -1,
+            "symbol": self.raw_symbol(order.symbol), "orderId": self.raw_id(order.venue_order_id), "orderListId": -1,
             "clientOrderId": order.wire_id, "price": canonical(order.price), "origQty": canonical(order.quantity),
             "executedQty": canonical(view.executed), "cummulativeQuoteQty": canonical(view.executed_quote),
-            "status": self._status(view), "timeInForce": None if self._mexc else str(order.time_in_force),
-            "type": self._type(view), "side": order.side.upper(), "time": order.accepted_ms,
+            "status": self.status_of(view), "timeInForce": None if self._mexc else str(order.time_in_force),
+            "type": self.type_of(view), "side": order.side.upper(), "time": order.accepted_ms,
             "updateTime": view.updated_ms, "isWorking": True,
         }  # fmt: skip
 
     def _trade(self, trade: TwinTrade) -> dict[str, Any]:
         facts: dict[str, Any] = {
-            "symbol": self.raw_symbol(trade.symbol), "id": self._raw_id(trade.venue_trade_id),
-            "orderId": self._raw_id(trade.venue_order_id), "price": canonical(trade.price),
+            "symbol": self.raw_symbol(trade.symbol), "id": self.raw_id(trade.venue_trade_id),
+            "orderId": self.raw_id(trade.venue_order_id), "price": canonical(trade.price),
             "qty": canonical(trade.quantity), "quoteQty": canonical(trade.quote), "commission": canonical(trade.fee),
             "commissionAsset": trade.fee_coin, "time": trade.traded_ms, "isBuyer": trade.side is Side.BUY,
             "isMaker": trade.is_maker,

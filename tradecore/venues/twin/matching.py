@@ -15,11 +15,20 @@ from tradecore.market.path import Step
 from tradecore.model.instrument import refusal_of
 from tradecore.model.order import NewOrder
 from tradecore.model.reasons import Reason
-from tradecore.model.units import ONE, ZERO, Side, TimeInForce, exact_sum, minus, plus, price_of
+from tradecore.model.units import ONE, ZERO, Side, TimeInForce, exact_sum, minus, plus, price_of, ratio
 from tradecore.venues.twin.clearing import Clearing, cost_of
 from tradecore.venues.twin.depth import Depth, share_of
 from tradecore.venues.twin.market import TwinMarket
-from tradecore.venues.twin.records import Held, OrderStatus, Rejected, Rejection, Terms, TwinOrder
+from tradecore.venues.twin.records import (
+    EngineEvent,
+    Held,
+    OrderStatus,
+    Rejected,
+    Rejection,
+    SelfTrade,
+    Terms,
+    TwinOrder,
+)
 from tradecore.venues.twin.state import TwinState
 
 _REJECTIONS: Final = {
@@ -72,6 +81,10 @@ class Engine:
         """Free and locked by coin."""
         return self._clearing.balances
 
+    def listen(self, told: Callable[[EngineEvent], None]) -> None:
+        """Tell of each event as it happens, before it is durable. One listener; the last one asked for."""
+        self._clearing.on_event = told
+
     # Time ---------------------------------------------------------------------------------------------------
 
     def advance(self, now_ms: int) -> None:
@@ -80,16 +93,24 @@ class Engine:
             held = self._held.pop(0)
             self._walk(max(held.due_ms, self.state.looked_ms))
             self.state.drop_held(held)
-            if held.due_ms - held.sent_ms > self.terms.receive_window_ms:
+            window_ms = self.terms.receive_window_ms if held.window_ms is None else held.window_ms
+            if held.due_ms - held.sent_ms > window_ms:
                 late = Rejected(Rejection.OUTSIDE_WINDOW, "arrived too late")
                 self._clearing.reject(held.order, late, self.state.looked_ms)
             else:
                 self.place(held.order, self.state.looked_ms)
         self._walk(now_ms)
 
-    def hold(self, order: NewOrder, now_ms: int, delay_ms: int) -> None:
-        """Let a request arrive later, long after its sender gave up on it."""
-        held = Held(now_ms + delay_ms, now_ms, order)
+    def hold(
+        self, order: NewOrder, now_ms: int, delay_ms: int, sent_ms: int = -1, window_ms: int | None = None
+    ) -> None:
+        """Let a request arrive later, long after its sender gave up on it.
+
+        Args:
+            sent_ms: When it says that it was sent; negative: now.
+            window_ms: Longest way that it may take; ``None``: the twin's usual.
+        """
+        held = Held(now_ms + delay_ms, sent_ms if sent_ms >= 0 else now_ms, order, window_ms)
         self._held.append(held)
         self._held.sort(key=lambda item: item.due_ms)
         self.state.put_held(held)
@@ -158,7 +179,8 @@ class Engine:
     # Orders -------------------------------------------------------------------------------------------------
 
     def place(
-        self, order: NewOrder, now_ms: int, *, foreign: bool = False, reach: Decimal = ONE
+        self, order: NewOrder, now_ms: int, *, foreign: bool = False, reach: Decimal = ONE, pieces: int = 1,
+        market: bool = False, self_trade: SelfTrade = SelfTrade.NONE,
     ) -> TwinOrder | Rejected:  # fmt: skip
         """Take an order: match it, let the rest stand or end, as its time in force says.
 
@@ -167,6 +189,9 @@ class Engine:
             now_ms: Moment of arrival; the engine must have been led there.
             foreign: Placed by somebody else on this account.
             reach: Share of each level that is really there, 0 to 1; less than 1 is a fault asked for.
+            pieces: Trades that each level comes in, >= 1; more than 1 is a fault asked for.
+            market: Asked for without a price; `order.price` is the worst that it may get.
+            self_trade: What happens where it would meet an order of the same account.
         """
         rejected = self._refuse(order, now_ms)
         if rejected is not None:
@@ -176,10 +201,13 @@ class Engine:
         number = self.state.orders_made
         placed = TwinOrder(
             number, self._order_id(number), order.wire_id, order.symbol, order.side, order.time_in_force, order.price,
-            order.quantity, order.post_only, foreign, now_ms, now_ms,
+            order.quantity, order.post_only, foreign, now_ms, now_ms, market=market,
         )  # fmt: skip
         self._clearing.open(placed, now_ms)
-        self._take(placed, now_ms, reach)
+        if self_trade is not SelfTrade.NONE and not self._part_from_own(placed, now_ms, reach, self_trade):
+            self._clearing.end(placed, OrderStatus.EXPIRED_IN_MATCH, now_ms)
+        else:
+            self._take(placed, now_ms, reach, pieces)
         if placed.status is OrderStatus.OPEN and placed.time_in_force is not TimeInForce.GTC:
             self._clearing.end(placed, OrderStatus.EXPIRED, now_ms)
         self.state.put_order(placed)
@@ -210,25 +238,63 @@ class Engine:
             return Rejected(Rejection.WOULD_TAKE)
         return None
 
-    def _take(self, order: TwinOrder, now_ms: int, reach: Decimal) -> None:
+    def _part_from_own(self, order: TwinOrder, now_ms: int, reach: Decimal, mode: SelfTrade) -> bool:
+        """Keep an order from meeting another one of the same account; False where it may not go on.
+
+        What stands at better prices than ours is taken first: price goes before time. The order that comes is the
+        taker; it ends with what it had got by then.
+        """
+        buy = order.side is Side.BUY
+        own = [
+            other for other in self._open.values()
+            if other.symbol == order.symbol and other.side is not order.side
+            and (other.price <= order.price if buy else other.price >= order.price)
+        ]  # fmt: skip
+        own.sort(key=lambda other: (other.price if buy else other.price.copy_negate(), other.number))
+        for other in own:
+            better = exact_sum(
+                quantity for price, quantity in self._there(order, now_ms, reach)
+                if (price < other.price if buy else price > other.price)
+            )  # fmt: skip
+            if better >= order.remaining:
+                return True
+            if mode is not SelfTrade.EXPIRE_TAKER:
+                self._clearing.end(other, OrderStatus.EXPIRED_IN_MATCH, now_ms)
+                self.state.put_order(other)
+            if mode is not SelfTrade.EXPIRE_MAKER:
+                if order.time_in_force is not TimeInForce.FOK:
+                    self._take(order, now_ms, reach, 1, short_of=other.price)
+                return order.status is not OrderStatus.OPEN
+        return True
+
+    def _there(self, order: TwinOrder, now_ms: int, reach: Decimal) -> list[tuple[Decimal, Decimal]]:
+        """Price and quantity of what the order can take, best first."""
         depth = self.market.depth(order.symbol, now_ms)
-        if depth is None:
-            return
         lot = self.market.instruments[order.symbol].lot_size
-        there = [
+        return [
             (level.price, level.quantity if reach == ONE else share_of(level.quantity, reach, lot))
-            for level in depth.within(order.side, order.price)
+            for level in (depth.within(order.side, order.price) if depth is not None else ())
         ]
+
+    def _take(
+        self, order: TwinOrder, now_ms: int, reach: Decimal, pieces: int, short_of: Decimal | None = None
+    ) -> None:  # fmt: skip
+        there = self._there(order, now_ms, reach)
+        if short_of is not None:
+            there = [(p, q) for p, q in there if (p < short_of if order.side is Side.BUY else p > short_of)]
         if order.time_in_force is TimeInForce.FOK and exact_sum(q for _, q in there) < order.quantity:
             return
+        depth = self.market.depth(order.symbol, now_ms)
+        lot = self.market.instruments[order.symbol].lot_size
         for price, quantity in there:
             part = min(order.remaining, quantity)
-            if part > 0:
+            if part > 0 and depth is not None:
                 depth.take(order.side, price, part)
-                self._clearing.fill(order, price, part, now_ms, maker=False)
+                for piece in _pieces(part, pieces, lot):
+                    self._clearing.fill(order, price, piece, now_ms, maker=False)
             if order.status is not OrderStatus.OPEN:
                 break
-        if order.executed:
+        if order.executed and depth is not None:
             self._note_taken(order.symbol, depth)
 
     def _note_taken(self, symbol: str, depth: Depth) -> None:
@@ -252,9 +318,12 @@ class Engine:
                 return order
         return None
 
-    def fill_now(self, order: TwinOrder, now_ms: int) -> None:
-        """Let somebody fill all of a resting order at its limit: the race that a cancel can lose."""
-        self._clearing.fill(order, order.price, order.remaining, now_ms, maker=True)
+    def fill_now(self, order: TwinOrder, now_ms: int, share: Decimal = ONE) -> None:
+        """Let somebody fill a resting order at its limit, all or a share of the rest: the race a cancel can lose."""
+        lot = self.market.instruments[order.symbol].lot_size
+        part = order.remaining if share == ONE else share_of(order.remaining, share, lot)
+        if part > 0:
+            self._clearing.fill(order, order.price, part, now_ms, maker=True)
 
     def move(self, coin: str, amount: Decimal, now_ms: int, kind: str = "MOVED") -> None:
         """Put coins into the account, or take them out where `amount` is negative.
@@ -267,3 +336,16 @@ class Engine:
     def reject(self, order: NewOrder, rejected: Rejected, now_ms: int) -> None:
         """Write down that an order was refused."""
         self._clearing.reject(order, rejected, now_ms)
+
+
+def _pieces(quantity: Decimal, count: int, lot: Decimal) -> list[Decimal]:
+    """Cut a quantity into trades of whole lots, as many as asked for where there are so many lots."""
+    if count <= 1:
+        return [quantity]
+    piece = max(lot, share_of(quantity, ratio(ONE, Decimal(count)), lot))
+    cut: list[Decimal] = []
+    left = quantity
+    while left > piece and len(cut) < count - 1:
+        cut.append(piece)
+        left = minus(left, piece)
+    return [*cut, left]

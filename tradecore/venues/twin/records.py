@@ -49,6 +49,8 @@ class OrderStatus(enum.StrEnum):
     FILLED = "FILLED"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
+    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
+    """Would have met another order of the same account."""
 
 
 class Rejection(enum.StrEnum):
@@ -69,6 +71,23 @@ class Rejection(enum.StrEnum):
     WOULD_TAKE = "WOULD_TAKE"
     OUTSIDE_WINDOW = "OUTSIDE_WINDOW"
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
+    # These come from rules that only the wire has.
+    PRICE_OUT_OF_RANGE = "PRICE_OUT_OF_RANGE"
+    PRICE_TOO_FAR = "PRICE_TOO_FAR"
+    MARKET_QUANTITY = "MARKET_QUANTITY"
+    ABOVE_NOTIONAL = "ABOVE_NOTIONAL"
+    NOT_THROUGH_API = "NOT_THROUGH_API"
+    SUSPENDED = "SUSPENDED"
+
+
+class SelfTrade(enum.StrEnum):
+    """What happens where an order would meet another one of the same account."""
+
+    NONE = "NONE"
+    """They pass each other by."""
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
 
 
 class Rejected(NamedTuple):
@@ -124,6 +143,8 @@ class TwinOrder:
     """Units of the coin that it would spend."""
     trades: list[TwinTrade] = field(default_factory=list)
     """Of open orders and of those that ended in this call; read from the file otherwise."""
+    market: bool = False
+    """Asked for without a price; `price` is the worst that it could get."""
 
     @property
     def remaining(self) -> Decimal:
@@ -148,7 +169,25 @@ class Held(NamedTuple):
     due_ms: int
     sent_ms: int
     order: NewOrder
+    window_ms: int | None = None
+    """Longest way that it may take, ms; ``None`` is the twin's usual."""
 
 
 Moves = Mapping[str, tuple[Decimal, Decimal]]
 """Per coin, by how much free and locked changed."""
+
+
+class EngineEvent(NamedTuple):
+    """Something that happened in the engine, for whoever pushes news to customers."""
+
+    kind: str
+    """ACCEPTED, FILL, CANCELED, EXPIRED, EXPIRED_IN_MATCH, MOVED or OPENED."""
+    at_ms: int
+    view: OrderView | None
+    """The order right after it; ``None`` where none took part."""
+    trade: TwinTrade | None
+    """Of a FILL."""
+    moves: Moves
+    """By how much balances changed; may be empty."""
+    balances: Mapping[str, tuple[Decimal, Decimal]]
+    """Free and locked, right after it, of the coins that changed."""

@@ -27,7 +27,8 @@ CREATE TABLE orders (
   number INTEGER PRIMARY KEY, venue_order_id TEXT NOT NULL, wire_id TEXT NOT NULL, symbol TEXT NOT NULL,
   side TEXT NOT NULL, time_in_force TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL,
   post_only INTEGER NOT NULL, is_foreign INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
-  status TEXT NOT NULL, executed TEXT NOT NULL, executed_quote TEXT NOT NULL, ended_ms INTEGER, locked TEXT NOT NULL);
+  status TEXT NOT NULL, executed TEXT NOT NULL, executed_quote TEXT NOT NULL, ended_ms INTEGER, locked TEXT NOT NULL,
+  market INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX orders_wire ON orders (wire_id);
 CREATE INDEX orders_updated ON orders (symbol, updated_ms);
 CREATE INDEX orders_ended ON orders (ended_ms);
@@ -45,11 +46,12 @@ CREATE TABLE truth (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT N
 """
 _ORDER_COLUMNS: Final = (
     "number, venue_order_id, wire_id, symbol, side, time_in_force, price, quantity, post_only, is_foreign,"
-    " accepted_ms, updated_ms, status, executed, executed_quote, ended_ms, locked"
+    " accepted_ms, updated_ms, status, executed, executed_quote, ended_ms, locked, market"
 )
-_PUT_ORDER: Final = f"INSERT OR REPLACE INTO orders ({_ORDER_COLUMNS}) VALUES ({', '.join('?' * 17)})"
+_PUT_ORDER: Final = f"INSERT OR REPLACE INTO orders ({_ORDER_COLUMNS}) VALUES ({', '.join('?' * 18)})"
 _PUT_TRADE: Final = f"INSERT INTO trades VALUES ({', '.join('?' * 14)})"
 _PUT_BALANCE: Final = "INSERT OR REPLACE INTO balances VALUES (?, ?, ?)"
+_NOTE: Final = "note."
 _PUT_META: Final = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -85,6 +87,9 @@ class TwinState:
                 self._db.executescript(
                     f"BEGIN IMMEDIATE;{_SCHEMA}INSERT INTO meta VALUES ('version', '{_VERSION}');COMMIT;"
                 )
+            elif not any(row[1] == "market" for row in self._db.execute("PRAGMA table_info(orders)")):
+                # A file from before there were orders without a price.
+                self._db.execute("ALTER TABLE orders ADD COLUMN market INTEGER NOT NULL DEFAULT 0")
             meta = dict(self._db.execute("SELECT key, value FROM meta"))
         except sqlite3.Error as error:
             raise StateFolderError(f"expected a twin file at {path}, was not usable: {error}") from error
@@ -131,9 +136,8 @@ class TwinState:
     def put_held(self, held: Held) -> None:
         """Write a request that the network holds."""
         order = held.order
-        self._writes.append(
-            ("INSERT INTO held VALUES (?, ?, ?, ?)", (order.wire_id, held.due_ms, held.sent_ms, pack(order._asdict())))
-        )
+        body = pack({**order._asdict(), "window_ms": held.window_ms})
+        self._writes.append(("INSERT INTO held VALUES (?, ?, ?, ?)", (order.wire_id, held.due_ms, held.sent_ms, body)))
 
     def drop_held(self, held: Held) -> None:
         """Forget a held request: it arrived."""
@@ -145,6 +149,10 @@ class TwinState:
         self._last_truth += 1
         body = pack({**facts, "moves": moves})
         self._writes.append(("INSERT INTO truth VALUES (?, ?, ?, ?)", (self._last_truth, at_ms, kind, body)))
+
+    def put_note(self, key: str, value: str) -> None:
+        """Write a word that the program around the engine wants to find again; it replaces the one before."""
+        self._writes.append((_PUT_META, (_NOTE + key, value)))
 
     def commit(self) -> None:
         """Make everything written so far durable, as one transaction; with nothing written it costs nothing.
@@ -190,6 +198,44 @@ class TwinState:
         found = self._orders("wire_id = ? AND symbol = ? ORDER BY number DESC LIMIT 1", (wire_id, symbol))
         return found[0] if found else None
 
+    def by_venue_id(self, symbol: str, venue_order_id: str) -> TwinOrder | None:
+        """The order with the venue's id; ``None`` where there is none of this symbol."""
+        found = self._orders("venue_order_id = ? AND symbol = ?", (venue_order_id, symbol))
+        return found[0] if found else None
+
+    def orders_page(
+        self, symbol: str, *, since_ms: int, until_ms: int, limit: int, number: int | None = None
+    ) -> list[TwinOrder]:  # fmt: skip
+        """Orders of a symbol accepted in [since, until], by number: the newest, or from a number on the oldest."""
+        where, values = "symbol = ? AND accepted_ms >= ? AND accepted_ms <= ?", (symbol, since_ms, until_ms)
+        if number is not None:
+            return self._orders(f"{where} AND number >= ? ORDER BY number LIMIT ?", (*values, number, limit))
+        return self._orders(f"{where} ORDER BY number DESC LIMIT ?", (*values, limit))[::-1]
+
+    def trades_page(
+        self, symbol: str, *, since_ms: int, until_ms: int, limit: int, newest: bool,
+        number: int = 0, order_number: int | None = None,
+    ) -> list[TwinTrade]:  # fmt: skip
+        """Trades of a symbol made in [since, until], by number: the newest or the oldest of them.
+
+        Args:
+            number: Trades before it are left out.
+            order_number: Of one order only; ``None`` means of all.
+        """
+        sql = "SELECT * FROM trades WHERE symbol = ? AND number >= ? AND traded_ms >= ? AND traded_ms <= ?"
+        values: list[Any] = [symbol, number, since_ms, until_ms]
+        if order_number is not None:
+            sql += " AND order_number = ?"
+            values.append(order_number)
+        sql += f" ORDER BY number {'DESC' if newest else 'ASC'} LIMIT ?"
+        found = [_trade(row) for row in self._db.execute(sql, (*values, limit))]
+        return found[::-1] if newest else found
+
+    def notes(self) -> dict[str, str]:
+        """Words of `put_note` by key."""
+        sql = "SELECT key, value FROM meta WHERE key GLOB ?"
+        return {key.removeprefix(_NOTE): value for key, value in self._db.execute(sql, (_NOTE + "*",))}
+
     def updated_since(self, symbol: str, since_ms: int) -> list[TwinOrder]:
         """Orders of a symbol that changed since then, by number."""
         return self._orders("symbol = ? AND updated_ms >= ? ORDER BY number", (symbol, since_ms))
@@ -225,7 +271,7 @@ class TwinState:
                 facts["wire_id"], facts["symbol"], Side(facts["side"]), TimeInForce(facts["time_in_force"]),
                 Decimal(facts["price"]), Decimal(facts["quantity"]), facts["post_only"],
             )  # fmt: skip
-            result.append(Held(due_ms, sent_ms, order))
+            result.append(Held(due_ms, sent_ms, order, facts.get("window_ms")))
         return result
 
     def moves_after(self, at_ms: int) -> list[Moves]:
@@ -257,7 +303,7 @@ def _order_row(order: TwinOrder) -> tuple[Any, ...]:
         order.number, order.venue_order_id, order.wire_id, order.symbol, str(order.side), str(order.time_in_force),
         str(order.price), str(order.quantity), int(order.post_only), int(order.foreign), order.accepted_ms,
         order.updated_ms, str(order.status), str(order.executed), str(order.executed_quote), order.ended_ms,
-        str(order.locked),
+        str(order.locked), int(order.market),
     )  # fmt: skip
 
 
@@ -265,7 +311,7 @@ def _order(row: Sequence[Any]) -> TwinOrder:
     return TwinOrder(
         row[0], row[1], row[2], row[3], Side(row[4]), TimeInForce(row[5]), Decimal(row[6]), Decimal(row[7]),
         bool(row[8]), bool(row[9]), row[10], row[11], OrderStatus(row[12]), Decimal(row[13]), Decimal(row[14]),
-        row[15], Decimal(row[16]),
+        row[15], Decimal(row[16]), market=bool(row[17]),
     )  # fmt: skip
 
 

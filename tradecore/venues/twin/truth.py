@@ -18,7 +18,7 @@ class TruthEvent(NamedTuple):
     sequence: int
     at_ms: int
     kind: str
-    """ACCEPTED, REJECTED, FILL, CANCELED, EXPIRED, MOVED (deposit or withdrawal) or OPENED (opening balances)."""
+    """ACCEPTED, REJECTED, FILL, CANCELED, EXPIRED, EXPIRED_IN_MATCH, MOVED (deposit, withdrawal) or OPENED (first balances)."""
     facts: dict[str, Any]
 
 
@@ -82,7 +82,7 @@ class TruthLog:
                     status=OrderStatus.FILLED if full else OrderStatus.OPEN,
                     ended_ms=event.at_ms if full else None,
                 )
-            elif event.kind in ("CANCELED", "EXPIRED"):
+            elif event.kind in ("CANCELED", "EXPIRED", "EXPIRED_IN_MATCH"):
                 orders[key] = orders[key]._replace(status=OrderStatus(event.kind), ended_ms=event.at_ms)
         return list(orders.values())
 

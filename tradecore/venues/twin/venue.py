@@ -33,9 +33,10 @@ from tradecore.venues.twin.gate import Gate
 from tradecore.venues.twin.manners import Answer, Manners
 from tradecore.venues.twin.matching import Engine
 from tradecore.venues.twin.outside import Outside
-from tradecore.venues.twin.reads import Reads, view_of
+from tradecore.venues.twin.reads import Reads
 from tradecore.venues.twin.records import Rejected, Rejection, TwinOrder, TwinTrade
 from tradecore.venues.twin.truth import TruthLog
+from tradecore.venues.twin.views import view_of
 
 _OURS: Final = re.compile(r"[0-9a-f]{32}")
 _Hits = Mapping[str, float]
@@ -72,7 +73,7 @@ class TwinVenue:
         self.engine: Final = engine
         self.faults: Final = faults
         self._clock: Final = clock
-        self._manners: Final = manners
+        self.manners: Final = manners
         self._timing: Final = timing
         self._travel_s: Final = latency_ms / 2000
         self._read_lag_ms: Final = read_lag_ms
@@ -80,7 +81,9 @@ class TwinVenue:
         self._gate: Final = gate or Gate()
         self._reads: Final = Reads(engine)
         self._maintained_until_ms = 0
-        self._symbols: Final = {manners.raw_symbol(symbol): symbol for symbol in engine.market.instruments}
+        self.symbols: Final[Mapping[str, str]] = {
+            manners.raw_symbol(symbol): symbol for symbol in engine.market.instruments
+        }
         self.outside: Final = Outside(engine, clock)
         """What others do to the account and the market; for tests and drills."""
         faults.count_with(self._next_draw)
@@ -117,16 +120,16 @@ class TwinVenue:
             found.update(self.engine.market.instruments)
             return Answer(200, "{}")
 
-        classify_read(await self._ask("data", act), self._manners.rules, "instruments")
+        classify_read(await self._ask("data", act), self.manners.rules, "instruments")
         return found
 
     async def balances(self) -> Mapping[str, Balance]:
         """Read all coins of the account that are not zero."""
 
         def act(now_ms: int, hits: _Hits) -> Answer:
-            return self._manners.account(self._reads.balances(now_ms - int(hits.get("balance_lag", 0)), now_ms))
+            return self.manners.account(self._reads.balances(now_ms - int(hits.get("balance_lag", 0)), now_ms))
 
-        payload = classify_read(await self._ask("balances", act), self._manners.rules, "balances")
+        payload = classify_read(await self._ask("balances", act), self.manners.rules, "balances")
         try:
             return balances_of(payload)
         except UnitError as error:
@@ -139,11 +142,11 @@ class TwinVenue:
         def act(now_ms: int, hits: _Hits) -> Answer:
             book = self.engine.market.book(symbol, now_ms)
             if book is None:
-                return self._manners.rejected(Rejected(Rejection.UNKNOWN_SYMBOL, symbol))
+                return self.manners.rejected(Rejected(Rejection.UNKNOWN_SYMBOL, symbol))
             found.append(book)
             return Answer(200, "{}")
 
-        classify_read(await self._ask("data", act), self._manners.rules, f"book {symbol}")
+        classify_read(await self._ask("data", act), self.manners.rules, f"book {symbol}")
         return found[0]
 
     async def order(self, symbol: str, wire_id: str) -> OrderReport | None:
@@ -153,29 +156,29 @@ class TwinVenue:
             until_ms = self._until(now_ms, hits)
             order = self._reads.order(symbol, wire_id, until_ms)
             if order is None or now_ms - order.accepted_ms < hits.get("not_found_for", 0):
-                return self._manners.rejected(Rejected(Rejection.UNKNOWN_ORDER))
-            return self._manners.order(view_of(order, until_ms, "stale_executed" in hits))
+                return self.manners.rejected(Rejected(Rejection.UNKNOWN_ORDER))
+            return self.manners.order(view_of(order, until_ms, "stale_executed" in hits))
 
-        return read_order(await self._ask("order", act), self._manners.rules, symbol, wire_id)
+        return read_order(await self._ask("order", act), self.manners.rules, symbol, wire_id)
 
     async def open_orders(self, symbol: str | None = None) -> Sequence[OrderReport]:
         """Read open orders, foreign ones too."""
 
         def act(now_ms: int, hits: _Hits) -> Answer:
             until_ms = self._until(now_ms, hits) - int(hits.get("not_found_for", 0))
-            return self._manners.orders(self._reads.open_orders(symbol, until_ms, now_ms))
+            return self.manners.orders(self._reads.open_orders(symbol, until_ms, now_ms))
 
         reply = await self._ask("lists", act)
-        return read_orders(reply, self._manners.rules, self._symbols, f"open orders {symbol or 'of all symbols'}")
+        return read_orders(reply, self.manners.rules, self.symbols, f"open orders {symbol or 'of all symbols'}")
 
     async def recent_orders(self, symbol: str, since_ms: int) -> Sequence[OrderReport]:
         """Read orders of one symbol updated since then, whatever their state."""
 
         def act(now_ms: int, hits: _Hits) -> Answer:
             until_ms = self._until(now_ms, hits) - int(hits.get("not_found_for", 0))
-            return self._manners.orders(self._reads.recent_orders(symbol, since_ms, until_ms))
+            return self.manners.orders(self._reads.recent_orders(symbol, since_ms, until_ms))
 
-        return read_orders(await self._ask("lists", act), self._manners.rules, self._symbols, f"orders {symbol}")
+        return read_orders(await self._ask("lists", act), self.manners.rules, self.symbols, f"orders {symbol}")
 
     async def trades(self, symbol: str, cursor: str, since_ms: int) -> TradePage:
         """Read own trades after `cursor`, oldest first; an empty cursor starts at `since_ms`. Nothing is skipped."""
@@ -188,13 +191,13 @@ class TwinVenue:
             rows, more = self._reads.trades(symbol, int(cursor or 0), 0 if cursor else since_ms, until_ms)
             page.extend(rows)
             doubled = [row for row in rows for _ in range(2)] if "duplicate_fills" in hits else rows
-            return self._manners.trades(doubled)
+            return self.manners.trades(doubled)
 
-        payload = classify_read(await self._ask("trades", act), self._manners.rules, f"trades {symbol}")
+        payload = classify_read(await self._ask("trades", act), self.manners.rules, f"trades {symbol}")
         try:
             if not isinstance(payload, list):
                 raise UnitError(f"expected a list, was {type(payload).__name__}")
-            found = tuple(trade_of(row, self._manners.rules, symbol) for row in payload)
+            found = tuple(trade_of(row, self.manners.rules, symbol) for row in payload)
         except UnitError as error:
             raise RetryableVenueError(f"trades {symbol}: {error}") from error
         return TradePage(found, str(page[-1].number) if page else cursor, more)
@@ -205,7 +208,7 @@ class TwinVenue:
         def act(now_ms: int, hits: _Hits) -> Answer:
             return Answer(200, f'{{"serverTime":{now_ms + int(hits.get("clock_skew", 0))}}}')
 
-        payload = classify_read(await self._ask("time", act), self._manners.rules, "server time")
+        payload = classify_read(await self._ask("time", act), self.manners.rules, "server time")
         moment = payload.get("serverTime") if isinstance(payload, dict) else None
         if not isinstance(moment, int):
             raise RetryableVenueError(f"server time: expected milliseconds, was {moment!r}")
@@ -226,10 +229,10 @@ class TwinVenue:
                 return None
             placed = self._place_now(order, now_ms, hits)
             if isinstance(placed, Rejected):
-                return self._manners.rejected(placed)
-            return self._manners.placed(view_of(placed))
+                return self.manners.rejected(placed)
+            return self.manners.placed(view_of(placed))
 
-        return classify_place(await self._ask("place", act), self._manners.rules, order)
+        return classify_place(await self._ask("place", act), self.manners.rules, order)
 
     def _place_now(self, order: NewOrder, now_ms: int, hits: _Hits) -> TwinOrder | Rejected:
         refusal: Rejected | None = None
@@ -260,11 +263,11 @@ class TwinVenue:
                 self.engine.fill_now(standing, now_ms)
             ended = self.engine.cancel(symbol, wire_id, venue_order_id, now_ms)
             if isinstance(ended, Rejected):
-                return self._manners.rejected(ended, cancel=True)
-            return self._manners.canceled(view_of(ended))
+                return self.manners.rejected(ended, cancel=True)
+            return self.manners.canceled(view_of(ended))
 
         reply = await self._ask("cancel", act)
-        return classify_cancel(reply, self._manners.rules, symbol, wire_id, venue_order_id)
+        return classify_cancel(reply, self.manners.rules, symbol, wire_id, venue_order_id)
 
     async def close(self) -> None:
         """Close the twin's file. May be called twice."""
@@ -291,7 +294,7 @@ class TwinVenue:
         if self._travel_s:
             await self._clock.sleep(self._travel_s)
         latency_ms = (self._clock.monotonic_s() - started_s) * 1000
-        return network.reply_of(sent, hits, self._manners.headers(self._gate.used), latency_ms)
+        return network.reply_of(sent, hits, self.manners.headers(self._gate.used), latency_ms)
 
     def _arrive(self, act: Callable[[int, _Hits], Answer | None], hits: _Hits) -> network.Sent:
         now_ms = self._clock.now_ms()
@@ -303,10 +306,10 @@ class TwinVenue:
             return stop
         for name, status in (("rate_limited", 429), ("banned", 418)):
             if name in hits:
-                return network.turned_away(self._gate.shut(now_ms, status, hits[name]), self._manners)
+                return network.turned_away(self._gate.shut(now_ms, status, hits[name]), self.manners)
         refused = self._gate.enter(now_ms)
         if refused is not None:
-            return network.turned_away(refused, self._manners)
+            return network.turned_away(refused, self.manners)
         if "maintenance" in hits:
             self._maintained_until_ms = now_ms + int(hits["maintenance"])
             return network.closed_for_maintenance()
