@@ -201,13 +201,21 @@ class Desk:
         return tuple(self._tasks)
 
     def mark(self, symbol: str) -> Decimal | None:
-        """Newest price of a symbol; ``None`` where it never traded. No price is ever invented (R3)."""
+        """Newest price of a symbol to decide by; ``None``: it never traded, or the price is too old (R3, R38)."""
         price = self.feed.last_price(symbol)
         return price_of(price) if price is not None else None
 
+    def worth(self, symbol: str) -> Decimal | None:
+        """Newest price of a symbol to value it by, however old; ``None`` where it never traded.
+
+        A feed that falls silent must not make what we hold look lost.
+        """
+        known = self.feed.newest(symbol)
+        return price_of(known.price) if known is not None else None
+
     def rate(self, coin: str, quote: str) -> Decimal | None:
         """Quote units per coin; ``None`` where no market says."""
-        return ONE if coin == quote else self.mark(f"{coin}/{quote}")
+        return ONE if coin == quote else self.worth(f"{coin}/{quote}")
 
 
 class Transaction:

@@ -1,7 +1,8 @@
 """Leading open positions: asks the follow guests, keeps the levels durably, and watches them.
 
-Between closes the watch looks at the steps of the row under way and wakes exactly at the first that meets a level. The
-core keeps peak and trough.
+Between closes the watch looks at the steps of the row under way and wakes exactly at the first that meets a level. On
+a feed that foresees nothing every price that comes in is held against the levels, and a periodic check meets time and
+what was not told. The core keeps peak and trough.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from tradecore.market.indicators import running_peak
 from tradecore.model.events import TrailingUpdate
 from tradecore.model.position import Levels, Position
 from tradecore.model.reasons import Reason
-from tradecore.model.units import PositionId, price_of
+from tradecore.model.units import PositionId, add_bps, price_of
 
 _STORE_WAIT_S = 1.0
+_MARK_STEP_BPS = Decimal(10)
+"""A position's new mark is told again once it has moved so far: two seconds of noise are no news."""
 
 Add = Callable[[Position, Trigger, Decimal], Awaitable[None]]
 """(position, trigger, price): wish for more of a position, through size and risk like any entry."""
@@ -43,7 +46,14 @@ class Leading:
         """Position to the close of the row in which its add level was met: it counts once a row."""
         self.faulted = False
         """True after an asking in which a guest failed: entries halt until one goes well."""
+        self._meeting: set[PositionId] = set()
+        """Positions whose level was met and is being acted on."""
+        self._stale: set[str] = set()
+        """Symbols of positions that have no price to decide by; each was alarmed once."""
+        self._told: dict[PositionId, Decimal] = {}
+        """Position to the mark that was told last."""
         settler.listeners.append(self._fills)
+        desk.feed.on_price(self._priced)
 
     # Asking ---------------------------------------------------------------------------------------------------
 
@@ -134,15 +144,91 @@ class Leading:
         else:
             work.tell(position_updated(self._desk, new, "levels"))
 
-    # Watching -------------------------------------------------------------------------------------------------
+    # Watching where prices come as they may -------------------------------------------------------------------
+
+    async def check_prices(self) -> None:
+        """Hold every open position against its newest fresh price; for feeds that foresee nothing (R5, exit check).
+
+        A price too old to decide by decides nothing, time to live neither: it is alarmed once, and its return told.
+        """
+        desk = self._desk
+        if desk.feed.foresees:
+            return
+        positions = list(desk.books.positions.values())
+        live = (row.intent.symbol for row in desk.books.intents.values())
+        desk.feed.attend(frozenset(position.symbol for position in positions).union(live))
+        for position in positions:
+            price = desk.mark(position.symbol)
+            self._watch_age(position.symbol, price)
+            if price is not None:
+                self._judge(position, price)
+        self._stale.intersection_update(position.symbol for position in positions)
+
+    def _priced(self, symbol: str) -> None:
+        """Hold the positions of a symbol against the price that has just come in."""
+        for position in self._desk.books.positions.values():
+            if position.symbol == symbol:
+                price = self._desk.mark(symbol)
+                if price is not None:
+                    self._judge(position, price)
+
+    def _judge(self, position: Position, price: Decimal) -> None:
+        """Act on a level that a price meets, once."""
+        position_id = position.position_id
+        if position.close_reason is not None or position_id in self._meeting:
+            return
+        if trigger_of(self._levels(position), price, self._desk.clock.now_ms()) is not None:
+            self._meeting.add(position_id)
+            self._desk.spawn(self._met(position_id, price), f"meet {position_id}")
+
+    async def _met(self, position_id: PositionId, price: Decimal) -> None:
+        try:
+            await self._meet(position_id, price)
+        finally:
+            self._meeting.discard(position_id)
+
+    def _watch_age(self, symbol: str, price: Decimal | None) -> None:
+        desk = self._desk
+        if price is None and symbol not in self._stale:
+            self._stale.add(symbol)
+            known = desk.feed.newest(symbol)
+            age = "there is none" if known is None else f"the newest is {desk.clock.now_ms() - known.at_ms} ms old"
+            desk.alert("price_stale", "critical", f"no price of {symbol} to lead its position by: {age}")
+        elif price is not None and symbol in self._stale:
+            self._stale.discard(symbol)
+            desk.alert("price_fresh", "info", f"the position in {symbol} is led again")
+
+    async def update_positions(self) -> None:
+        """Tell the mark of every open position that has moved since it was told last (R5, position update)."""
+        desk = self._desk
+        positions = desk.books.positions
+        self._told = {key: mark for key, mark in self._told.items() if key in positions}
+        if desk.feed.foresees:
+            return
+        moved = {}
+        for position in positions.values():
+            mark, told = desk.mark(position.symbol), self._told.get(position.position_id, position.average_price)
+            low, high = add_bps(told, _MARK_STEP_BPS.copy_negate()), add_bps(told, _MARK_STEP_BPS)
+            if mark is not None and not low < mark < high:
+                moved[position.position_id] = mark
+        if not moved:
+            return
+        async with desk.transaction() as work:
+            for position_id in moved:
+                current = desk.books.positions.get(position_id)
+                if current is not None:
+                    work.tell(position_updated(desk, current, "mark"))
+        self._told.update(moved)
+
+    # Watching where they are foreseen -------------------------------------------------------------------------
 
     def arm(self, position: Position) -> None:
         """Find the first known step of the row under way that meets a level, and wake then."""
         position_id = position.position_id
         self._watch.pop(position_id, None)
-        if position.close_reason is not None:
-            return
         desk = self._desk
+        if position.close_reason is not None or not desk.feed.foresees:
+            return
         found = self._first_step(position)
         if found is None:
             return

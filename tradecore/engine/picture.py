@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 from tradecore.engine.budget import worst_spend
 from tradecore.engine.desk import Desk
+from tradecore.engine.explain.looked import LookedMarket
 from tradecore.engine.intents import trades_today
-from tradecore.market.frame import Market, MarketFrame
+from tradecore.market.frame import MarketFrame
 from tradecore.model.book import Book
 from tradecore.model.intent import Intent
 from tradecore.model.portfolio import Portfolio
@@ -58,12 +59,12 @@ class Pictures:
         """Take note that a row closed: marks have moved."""
         self._row_ms = row_ms
 
-    def market(self) -> Market:
-        """The market up to the newest closed row."""
+    def market(self) -> LookedMarket:
+        """The market up to the newest closed row, made anew for each question: it notes what is read of it."""
         if self._frame is None or self._frame_ms != self._row_ms:
             self._frame = self._desk.feed.history(self._history_rows)
             self._frame_ms = self._row_ms
-        return Market(self._frame, self._desk.clock.now_ms(), self._books)
+        return LookedMarket(self._frame, self._desk.clock.now_ms(), self._books)
 
     def fresh_book(self, symbol: str) -> Book | None:
         """The newest book if it is young enough to price an order; ``None`` otherwise."""
@@ -76,7 +77,7 @@ class Pictures:
         """Newest price of each symbol with a position."""
         found = {}
         for position in self._desk.books.positions.values():
-            mark = self._desk.mark(position.symbol)
+            mark = self._desk.worth(position.symbol)
             if mark is not None:
                 found[position.symbol] = mark
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from tradecore.market.frame import MarketFrame
@@ -26,6 +27,10 @@ class Feed(Protocol):
     def next_close_ms(self) -> int | None:
         """When the next row closes; ``None`` at the end of the data."""
 
+    @property
+    def foresees(self) -> bool:
+        """True where the prices up to the next close are known; False on the wall clock: `steps` is empty there."""
+
     def block(self, warmup: int, rows: int) -> MarketFrame | None:
         """Look at `warmup` closed rows and the next `rows` that have not been taken yet.
 
@@ -49,7 +54,22 @@ class Feed(Protocol):
         """The newest book known here without asking anybody; ``None`` where there is none."""
 
     def last_price(self, symbol: str) -> float | None:
-        """The newest price and nothing invented: ``None`` where the symbol never traded."""
+        """The newest price and nothing invented, to decide by.
+
+        ``None`` where the symbol never traded and, on the wall clock, where the price is too old to decide by.
+        """
+
+    def newest(self, symbol: str) -> Step | None:
+        """The newest price however old, with its moment, to value what is held; ``None`` where there never was one."""
+
+    def on_price(self, listener: Callable[[str], None]) -> None:
+        """Have `listener` told of each symbol whose price came in anew; it must not wait.
+
+        Where prices are foreseen nobody is told: their moments are known beforehand.
+        """
+
+    def attend(self, symbols: frozenset[str]) -> None:
+        """Name the symbols whose prices matter most now: positions and live intents. The last word counts."""
 
     def gaps(self) -> int:
         """Cells (row x symbol) so far in which there was no data."""

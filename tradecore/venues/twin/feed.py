@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -69,6 +70,11 @@ class TwinFeed:
             return None
         return self._source.first_close_ms + self._row * self._source.timeframe_ms
 
+    @property
+    def foresees(self) -> bool:
+        """Always: the row under way is known."""
+        return True
+
     def block(self, warmup: int, rows: int) -> MarketFrame | None:
         """Look at `warmup` closed rows and the next `rows`; ``None`` at the end of the data."""
         if self.next_close_ms is None:
@@ -118,6 +124,17 @@ class TwinFeed:
             self._closes[column] = self._earlier_close(column)
         price = float(self._closes[column])
         return None if np.isnan(price) else price
+
+    def newest(self, symbol: str) -> Step | None:
+        """The newest price at this moment, whenever it was made; ``None`` where the symbol never traded."""
+        price = self.last_price(symbol)
+        return None if price is None else Step(self._clock.now_ms(), price)
+
+    def on_price(self, listener: Callable[[str], None]) -> None:
+        """Nobody is told: every price between closes is known beforehand."""
+
+    def attend(self, symbols: frozenset[str]) -> None:
+        """Every price is as fresh as the next."""
 
     def gaps(self) -> int:
         """Cells (row x symbol) taken so far in which there was no data."""
