@@ -28,7 +28,7 @@ is over. Each line is one JSON object with these keys, in this order:
 
 | key | meaning |
 |---|---|
-| `seq` | line number over all five taxonomies of the folder, from 1, without a hole, going on over restarts |
+| `seq` | line number over all five taxonomies of the folder, from 1, rising in each, going on over restarts |
 | `at_ns` | market time, nanoseconds since 1970 UTC |
 | `kind` | one of the headings below |
 | `taxonomy` | family of files |
@@ -39,6 +39,7 @@ is over. Each line is one JSON object with these keys, in this order:
 | `venue_order` | the venue's order id, or empty |
 | `store_seq` | booked events only: sequence number in the store, rising by one |
 | `data` | the fields listed below |
+| `chain` | what ties the line to the one before it in its taxonomy: see [the journal](journal.md) |
 
 A booked event is a row of the transaction that it reports; it is never dropped, and after a crash it is written from
 the store. All others are diagnostics: a full queue drops them, counted in `journal_drops`. A decimal is written as
@@ -46,7 +47,7 @@ text without exponent or trailing zeros, a float that is not finite as `"nan"`, 
 written as `***`.
 
 A line stands in the file of its day, or of a later one where it came late: a line that a crash had kept back, or a
-clock that was set back. Readers sort by `at_ns`, then `seq`, and pass over a last line without a line feed.
+clock that was set back. Readers sort by `at_ns`, then `seq`, and pass over a last line without a line feed. A crash may leave numbers out.
 """
 _TITLES: Final[Mapping[Taxonomy, str]] = {
     Taxonomy.DECISION: "Decision: why something was or was not done",

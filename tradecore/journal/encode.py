@@ -2,7 +2,7 @@
 
 The keys of a line, in this order::
 
-    seq           line number over all five taxonomies of the folder, from 1, without a hole, on over restarts
+    seq           line number over all five taxonomies of the folder, from 1, rising in each file, on over restarts
     at_ns         market time, nanoseconds since 1970 UTC
     kind          name in the registry (docs/events.md)
     taxonomy      which of the five families of files
@@ -10,6 +10,7 @@ The keys of a line, in this order::
     decision, intent, client_order, venue_order    correlation ids, "" where they do not apply
     store_seq     only for booked events: the sequence number that the store gave
     data          the event's own fields
+    chain         what ties the line to the one before it; added when it is written (journal/chain.py)
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tradecore.model.events import Ids
 from tradecore.model.units import canonical
 
 FRAME: Final = ("seq", "at_ns", "kind", "taxonomy", "session", "decision", "intent", "client_order", "venue_order")
-"""Keys that every line has, in order; ``store_seq`` may follow, ``data`` comes last."""
+"""Keys that every line has, in order; ``store_seq`` may follow, then ``data`` and, in a file, ``chain``."""
 _MASKED_TEXT: Final = MASKED.decode()
 
 

@@ -8,17 +8,19 @@ name, so that the same lines give the same bytes.
 from __future__ import annotations
 
 import datetime
-import gzip
 import os
 import re
-import shutil
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tradecore.errors import StateFolderError
+from tradecore.journal.chain import seal, seq_of
+from tradecore.journal.head import Head, fresh_head, write_head
 from tradecore.journal.sink import FileSink, OpenSink, Tail
-from tradecore.model.events import JournalRetention, JournalRotated, Taxonomy
+from tradecore.journal.upkeep import LastLine, last_line, pack
+from tradecore.model.events import JournalRetention, Taxonomy
 
 DAY_NS: Final = 86_400 * 10**9
 RETENTION_DAYS: Final[Mapping[Taxonomy, int]] = {
@@ -117,6 +119,14 @@ class Folder:
         self.upkeep_errors = 0
         """Files that could not be packed or deleted, so far."""
         self._nothing_to_delete = False
+        self._head = fresh_head()
+        self._reaches = dict(self._head.reaches)
+        self._saved: Head | None = None
+
+    def go_on_from(self, head: Head) -> None:
+        """Take up the chain where it stands; call it before the first line."""
+        self._head = head
+        self._reaches = dict(head.reaches)
 
     @property
     def over_cap(self) -> bool:
@@ -128,17 +138,22 @@ class Folder:
         """True where the cap is passed and nobody has looked for old files since."""
         return self.total_bytes > self._cap_bytes and not self._nothing_to_delete
 
-    def append(self, taxonomy: Taxonomy, block: bytes) -> None:
-        """Add whole lines to the open day's file.
+    def append(self, taxonomy: Taxonomy, lines: Sequence[bytes]) -> None:
+        """Chain whole lines and add them to the open day's file.
 
+        Args:
+            lines: At least one.
         Raises:
-            OSError: If nothing was written; the same block may be tried again.
+            OSError: If nothing was written; the same lines may be tried again.
         """
+        name = day_text(self.day) + PLAIN
         tail = self._tails.get(taxonomy)
         if tail is None:
-            path = self._folder / taxonomy.value / (day_text(self.day) + PLAIN)
-            tail = self._tails[taxonomy] = Tail(self._open_sink(path))
+            tail = self._tails[taxonomy] = Tail(self._open_sink(self._folder / taxonomy.value / name))
+        reach = self._reaches[taxonomy]
+        block, link = seal(lines, reach.link)
         tail.append(block)
+        self._reaches[taxonomy] = reach._replace(seq=seq_of(lines[-1]), link=link, file=name)
         self.total_bytes += len(block)
         self._unsynced.add(taxonomy)
 
@@ -157,25 +172,29 @@ class Folder:
         for file in list(self._all()):
             if file.day < day and not file.packed:
                 events += self._pack(file)
+        failed: set[Taxonomy] = set()
         for file in list(self._removable()):
             if file.day < day - self._retention_days[file.taxonomy]:
-                events += self._delete(file, "age")
+                events += self._delete(file, "age", failed)
         self._nothing_to_delete = False
         return events + self.make_room()
 
     def make_room(self) -> list[Any]:
         """Delete the oldest files until the cap holds. Returns events that report each."""
         events: list[Any] = []
+        failed: set[Taxonomy] = set()
         for file in sorted(self._removable(), key=lambda file: (file.day, _GOES_FIRST.index(file.taxonomy))):
             if self.total_bytes <= self._cap_bytes:
                 return events
-            events += self._delete(file, "cap")
+            events += self._delete(file, "cap", failed)
         self._nothing_to_delete = self.total_bytes > self._cap_bytes
         return events
 
-    def sync(self) -> None:
-        """Make what was written survive a power cut.
+    def sync(self, sequence: int) -> None:
+        """Make what was written survive a power cut, then the head that speaks of it.
 
+        Args:
+            sequence: The store's number of the newest booked event in the files.
         Raises:
             OSError: If the disk refuses.
         """
@@ -184,12 +203,30 @@ class Folder:
             if tail is not None:
                 tail.sync()
             self._unsynced.discard(taxonomy)
+        self._save_head(sequence)
 
-    def close(self) -> None:
-        """Close all files; they open again at the next line."""
-        self._close_tails()
+    def _save_head(self, sequence: int) -> None:
+        seq = max([self._head.seq, *(reach.seq for reach in self._reaches.values())])
+        head = Head(seq, sequence, dict(self._reaches))
+        if head != self._saved and seq:
+            write_head(self._folder, head)
+            self._head = self._saved = head
 
-    def _close_tails(self) -> None:
+    def close(self, sequence: int) -> None:
+        """Close all files; they open again at the next line.
+
+        Args:
+            sequence: As for `sync`.
+        """
+        # A head that spoke of lines which the disk did not take would call them missing.
+        if self._close_tails():
+            try:
+                self._save_head(sequence)
+            except OSError:
+                self.upkeep_errors += 1
+
+    def _close_tails(self) -> bool:
+        errors = self.upkeep_errors
         for tail in self._tails.values():
             try:
                 tail.sync()
@@ -201,6 +238,7 @@ class Folder:
                 self.upkeep_errors += 1
         self._tails.clear()
         self._unsynced.clear()
+        return self.upkeep_errors == errors
 
     def _all(self) -> Iterator[DayFile]:
         for taxonomy in Taxonomy:
@@ -212,34 +250,43 @@ class Folder:
             yield from (file for file in list_files(self._folder, taxonomy)[:-1] if file.day < self.day)
 
     def _pack(self, file: DayFile) -> list[Any]:
-        target = file.path.with_name(file.path.name + ".gz")
-        draft = file.path.with_name(file.path.name + ".gz.tmp")
         try:
-            size = _size(file.path)
-            with file.path.open("rb") as source, draft.open("wb") as raw:
-                with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packer:
-                    shutil.copyfileobj(source, packer, 1 << 20)
-                raw.flush()
-                os.fsync(raw.fileno())
-            draft.chmod(0o640)
-            draft.replace(target)
-            file.path.unlink()
-        except OSError:
-            self.upkeep_errors += 1  # a draft that stays behind is overwritten by the next try
-            return []
-        packed = _size(target)
-        self.total_bytes += packed - size
-        return [JournalRotated(file.taxonomy.value, target.name, size, packed)]
-
-    def _delete(self, file: DayFile, reason: str) -> list[Any]:
-        size = _size(file.path)
-        try:
-            file.path.unlink()
+            report = pack(file.path, file.taxonomy)
         except OSError:
             self.upkeep_errors += 1
             return []
+        self.total_bytes += report.packed_bytes - report.size_bytes
+        return [report]
+
+    def _delete(self, file: DayFile, reason: str, failed: set[Taxonomy]) -> list[Any]:
+        """Delete a taxonomy's oldest file; the head says so first, or a crash would make it look stolen.
+
+        Args:
+            failed: Taxonomies of which a file could not be deleted: what is left of a chain must hang together.
+        """
+        if file.taxonomy in failed:
+            return []
+        reach = self._reaches[file.taxonomy]
+        size = _size(file.path)
+        try:
+            end = last_line(file.path, file.packed)
+        except (OSError, EOFError, zlib.error):
+            end = LastLine(0, b"")  # damaged, and to be deleted all the same: what is left begins on trust
+        gone = reach._replace(
+            gone_seq=max(reach.gone_seq, end.seq), gone_link=end.link, gone_files=reach.gone_files + 1
+        )
+        try:
+            self._reaches[file.taxonomy] = gone
+            self.sync(self._head.sequence)
+            file.path.unlink()
+        except OSError:
+            self._reaches[file.taxonomy] = reach
+            self.upkeep_errors += 1
+            failed.add(file.taxonomy)
+            return []
         self.total_bytes -= size
-        return [JournalRetention(file.taxonomy.value, file.path.name, size, reason)]
+        link = end.link.decode("ascii", "replace")
+        return [JournalRetention(file.taxonomy.value, file.path.name, size, reason, end.seq, link)]
 
 
 def _size(path: Path) -> int:

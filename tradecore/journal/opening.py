@@ -57,7 +57,7 @@ def open_journal(
     place = recover(folder)
     pen = Pen(files, Encoder(session, mask), place)
     if clock.virtual:
-        return InlineJournal(pen, clock, sampler, place.sequence)
-    journal = ThreadedJournal(pen, clock, sampler, place.sequence, queue=queue)
+        return InlineJournal(pen, clock, sampler, place.head.sequence)
+    journal = ThreadedJournal(pen, clock, sampler, place.head.sequence, queue=queue)
     journal.start()
     return journal

@@ -50,19 +50,20 @@ class Pen:
     def __init__(self, folder: Folder, encoder: Encoder, place: Place) -> None:
         self._folder = folder
         self._encoder = encoder
-        self._seq = place.seq
+        self._seq = place.head.seq
         self._batches: deque[_Batch] = deque()
         self._last_at_ns = 0
         self._troubles: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self._details: dict[str, str] = {}
         self._upkeep_seen = 0
-        self.written = place.sequence
+        self.written = place.head.sequence
         """Sequence of the newest booked event in the files."""
         self.held_lines = 0
         self.held_bytes = 0
-        if place.torn_lines:
-            self.trouble("torn_line", "mended at start", place.torn_lines)
+        folder.go_on_from(place.head)
+        for what, detail in place.troubles:
+            self.trouble(what, detail)
 
     @property
     def over_cap(self) -> bool:
@@ -134,19 +135,20 @@ class Pen:
         while self._batches:
             batch = self._batches[0]
             if batch.day > self._folder.day or not self._folder.turned:
-                self._report(self._folder.turn(batch.day), batch)
+                self._report(self._folder.turn(batch.day))
             self._write(batch)
             if self._folder.wants_room:
-                self._report(self._folder.make_room(), batch)
+                self._report(self._folder.make_room())
                 self._write(batch)
             # Only an empty batch may go, and the day stays open for the lines that follow.
             self._batches.popleft()
 
-    def _report(self, events: Iterable[Any], batch: _Batch) -> None:
+    def _report(self, events: Iterable[Any]) -> None:
         for event in events:
             self._seq += 1
             line = self._encoder.line(self._seq, self._last_at_ns, event, NO_IDS)
-            self._hold(batch, kind_of(event).taxonomy, line, 0)
+            # Behind all that has a number already: in each file the numbers rise.
+            self._hold(self._batches[-1], kind_of(event).taxonomy, line, 0)
         if self._folder.over_cap:
             self.trouble("cap", "no file is left to delete, diagnostics are dropped")
 
@@ -174,10 +176,9 @@ class Pen:
                 strict.popleft()
 
     def _append(self, taxonomy: Taxonomy, lines: list[bytes]) -> None:
-        block = b"".join(lines)
-        self._folder.append(taxonomy, block)
+        self._folder.append(taxonomy, lines)
         self.held_lines -= len(lines)
-        self.held_bytes -= len(block)
+        self.held_bytes -= sum(map(len, lines))
 
     def _report_trouble(self) -> bool:
         new_upkeep = self._folder.upkeep_errors - self._upkeep_seen
@@ -195,7 +196,7 @@ class Pen:
     def sync(self) -> bool:
         """Make what was written survive a power cut. Returns False where the disk refused."""
         try:
-            self._folder.sync()
+            self._folder.sync(self.written)
         except OSError as error:
             self.trouble("sink_error", error.strerror or type(error).__name__)
             return False
@@ -203,7 +204,7 @@ class Pen:
 
     def close(self) -> None:
         """Close the files. What could not be written is lost here; booked events are in the store."""
-        self._folder.close()
+        self._folder.close(self.written)
 
 
 def _fitting(lines: list[bytes]) -> int:

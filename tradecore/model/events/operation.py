@@ -231,7 +231,8 @@ class JournalFault(NamedTuple):
 
     what: str
     """``sink_error``, ``upkeep_error``, ``torn_line``, ``unencodable``, ``reader_error``, ``sequence_gap``,
-    ``store_behind``, ``writer_error`` or ``cap``."""
+    ``store_behind``, ``writer_error``, ``cap``, or what a start found wrong with the chain: ``lines_missing``,
+    ``line_changed``, ``head_missing``, ``head_changed``."""
     times: int
     """How often since the last report."""
     total: int
@@ -249,6 +250,15 @@ class JournalRotated(NamedTuple):
     size_bytes: int
     """Before packing."""
     packed_bytes: int
+    lines: int = 0
+    first_seq: int = 0
+    """Number of its first line."""
+    last_seq: int = 0
+    """Number of its last line."""
+    link: str = ""
+    """Link of its last line."""
+    digest: str = ""
+    """BLAKE2b-16 of the packed file."""
 
 
 @event_kind("journal_retention", Taxonomy.AUDIT)
@@ -262,3 +272,7 @@ class JournalRetention(NamedTuple):
     size_bytes: int
     reason: str
     """``age`` or ``cap``."""
+    last_seq: int = 0
+    """Number of its last line: the chain of what is left begins behind it."""
+    link: str = ""
+    """Link of its last line."""
