@@ -1,6 +1,6 @@
 """Settings that cannot work together are found, with both values and a way out (R53); what fits is left alone."""
 
-from decimal import Decimal as D
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from tradecore.app.planning import CODES
 from tradecore.settings.combinations import Severity, World, findings
 from tradecore.settings.roles import Fact, Role
 
+D = Decimal
 CALM = World(
     taker_fee_bps=D(10), spread_bps=D(4), latency_ms=D(40), min_notional_quote=D(5), funds_quote=D(1000), row_s=60,
     run_s=7200, collar_bps=D(500), requests_per_minute=800,
