@@ -1,0 +1,170 @@
+"""Is this machine, this account and this exchange fit to trade? Every question alone, with a figure for its answer.
+
+A check that cannot be made says so and why; none is passed over in silence, and none ends the others.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from tradecore.errors import TradecoreError
+from tradecore.model.instrument import Instrument
+from tradecore.model.units import canonical
+from tradecore.ports.clock import Clock
+from tradecore.ports.quotes import MarketData
+from tradecore.ports.venue import Venue
+
+_FREE_MB_LEAST = 500
+_FREE_MB_GOOD = 2_048
+_SYNC_MS_GOOD = 50.0
+_CALLS = 5
+"""Calls whose time is taken."""
+_PROBED = 10
+"""Symbols that the venue's test order is asked about."""
+
+
+class Health(enum.IntEnum):
+    """How bad a finding is; the worst is the exit code."""
+
+    GOOD = 0
+    LOOK = 1
+    BAD = 2
+
+
+class Sign(NamedTuple):
+    """The answer to one question."""
+
+    name: str
+    health: Health
+    text: str
+    figures: Mapping[str, object]
+
+
+class Prober(Protocol):
+    """A venue that can say whether it would take an order, without one (ports/venue.py has the rest)."""
+
+    async def probe(self, symbol: str) -> str:
+        """Ask the test-order endpoint. Returns why the symbol cannot be traded; empty where it can."""
+
+
+def look_at_disk(folder: Path) -> Sign:
+    """Look for room on the disk, and take the time of a durable write."""
+    try:
+        place = folder if folder.exists() else folder.parent
+        free_mb = shutil.disk_usage(place).free // 1_048_576
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-") as file:
+            started_s = time.monotonic()
+            file.write(b"x" * 4096)
+            file.flush()
+            os.fsync(file.fileno())
+            sync_ms = (time.monotonic() - started_s) * 1000
+    except OSError as error:
+        return Sign("disk", Health.BAD, f"{folder} cannot be written: {error.strerror}", {})
+    health = Health.GOOD if free_mb >= _FREE_MB_GOOD and sync_ms <= _SYNC_MS_GOOD else Health.LOOK
+    if free_mb < _FREE_MB_LEAST:
+        health = Health.BAD
+    text = f"{free_mb} MB free, a durable write takes {sync_ms:.1f} ms"
+    return Sign("disk", health, text, {"free_mb": free_mb, "sync_ms": round(sync_ms, 3)})
+
+
+async def look_at_clock(data: MarketData, clock: Clock, error_ms: int, window_ms: int) -> Sign:
+    """Compare our clock with the exchange's: the best of several, since an answer's way takes time too."""
+    best: tuple[float, float] | None = None
+    for _ in range(_CALLS):
+        before_ms, begun_s = clock.now_ms(), clock.monotonic_s()
+        server_ms = await data.server_time_ms()
+        travel_ms = (clock.monotonic_s() - begun_s) * 1000
+        skew_ms = server_ms - (before_ms + travel_ms / 2)
+        if best is None or travel_ms < best[1]:
+            best = (skew_ms, travel_ms)
+    assert best is not None
+    skew = abs(best[0])
+    health = Health.GOOD if skew <= error_ms else Health.LOOK if skew <= window_ms / 2 else Health.BAD
+    text = f"{best[0]:+.0f} ms from the exchange's, give or take {best[1] / 2:.0f} ms (a start allows {error_ms} ms)"
+    return Sign("clock", health, text, {"skew_ms": round(best[0], 1), "error_ms": round(best[1] / 2, 1)})
+
+
+async def look_at_latency(data: MarketData, clock: Clock) -> Sign:
+    """Take the time of calls."""
+    times = []
+    for _ in range(_CALLS):
+        begun_s = clock.monotonic_s()
+        await data.server_time_ms()
+        times.append((clock.monotonic_s() - begun_s) * 1000)
+    median, worst = statistics.median(times), max(times)
+    health = Health.GOOD if worst < 1_000 else Health.LOOK
+    return Sign(
+        "latency", health, f"{median:.0f} ms in the middle, {worst:.0f} ms at worst of {_CALLS}",
+        {"median_ms": round(median, 1), "worst_ms": round(worst, 1)},
+    )  # fmt: skip
+
+
+async def look_at_keys(venue: Venue, confirmed: bool) -> Sign:
+    """Read whether the key may trade and not withdraw (R21)."""
+    rights = await venue.rights()
+    balances = await venue.balances()
+    figures = {"trade": rights.trade, "withdraw": rights.withdraw, "coins": len(balances)}
+    if rights.withdraw:
+        return Sign("keys", Health.BAD, "the key may withdraw: make one that may not", figures)
+    if rights.trade is False:
+        return Sign("keys", Health.BAD, "the key may not trade on the spot market", figures)
+    if rights.withdraw is None:
+        text = "the exchange does not tell whether the key may withdraw"
+        if confirmed:
+            return Sign("keys", Health.GOOD, f"{text}; confirmed by venue.key_rights_confirmed", figures)
+        return Sign("keys", Health.BAD, f"{text}: look yourself, then set venue.key_rights_confirmed = true", figures)
+    return Sign("keys", Health.GOOD, f"the key may trade and not withdraw; {len(balances)} coins held", figures)
+
+
+async def look_at_symbols(symbols: Sequence[str], instruments: Mapping[str, Instrument], prober: Prober | None) -> Sign:
+    """Look whether the universe can be traded, by its flags and by the exchange's test order."""
+    halted = [symbol for symbol in symbols if not (instruments[symbol].can_buy and instruments[symbol].can_sell)]
+    refused: dict[str, str] = {}
+    asked = [symbol for symbol in symbols if symbol not in halted][:_PROBED] if prober is not None else []
+    for symbol in asked:
+        assert prober is not None
+        why = await prober.probe(symbol)
+        if why:
+            refused[symbol] = why
+    figures: dict[str, object] = {
+        "symbols": len(symbols), "halted": halted, "test_orders": len(asked), "refused": refused,
+    }  # fmt: skip
+    if not symbols:
+        return Sign("symbols", Health.BAD, "no symbol of the universe is listed", figures)
+    text = f"{len(symbols)} in the universe, {len(halted)} not trading"
+    if asked:
+        text += f", {len(refused)} of {len(asked)} test orders refused"
+    if refused:
+        symbol, why = next(iter(refused.items()))
+        text += f" ({symbol}: {why})"
+    none_left = len(halted) == len(symbols) or (asked and len(refused) == len(asked))
+    health = Health.BAD if none_left else Health.LOOK if halted or refused else Health.GOOD
+    return Sign("symbols", health, text, figures)
+
+
+def look_at_money(balance: Decimal | None, currency: str, least: Decimal | None) -> Sign:
+    """Look whether there is enough for one entry."""
+    if balance is None:
+        return Sign("money", Health.LOOK, f"no {currency} on the account", {"free": "0"})
+    figures = {"free": canonical(balance), "entry": canonical(least) if least is not None else None}
+    if least is not None and balance < least:
+        text = f"{canonical(balance)} {currency} free, one entry is {canonical(least)}"
+        return Sign("money", Health.LOOK, text, figures)
+    return Sign("money", Health.GOOD, f"{canonical(balance)} {currency} free", figures)
+
+
+async def asked(name: str, question: Callable[[], Awaitable[Sign]]) -> Sign:
+    """Ask one question; an answer that does not come is a finding of its own."""
+    try:
+        return await question()
+    except TradecoreError as error:
+        return Sign(name, Health.BAD, f"no answer: {error}", {})
