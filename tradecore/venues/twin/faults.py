@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -87,7 +87,9 @@ _KINDS: Final = (
 FAULTS: Final[Mapping[str, FaultKind]] = MappingProxyType({kind.name: kind for kind in _KINDS})
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
+    """A fault somebody asked for."""
+
     name: str
     chance: float
     """1 hits always."""
@@ -108,29 +110,80 @@ class Faults:
 
     def __init__(self, generator: random.Random, asked: Iterable[str] = ()) -> None:
         self._seed: Final = generator.getrandbits(64)
-        self._asked: list[_Asked] = []
+        self._known: dict[str, FaultKind] = dict(FAULTS)
+        self._asked: list[Asked] = []
         self._count: Callable[[], int] = self._count_here
         self._own_count = 0
         self.happened: Final[Counter[str]] = Counter()
         """How often each fault hit."""
         for text in asked:
-            self._asked.append(_parsed(text))
+            self.ask_text(text)
 
     def count_with(self, count: Callable[[], int]) -> None:
         """Use a counter that outlives the process: each call gives the next number."""
         self._count = count
 
+    def learn(self, kinds: Mapping[str, FaultKind]) -> None:
+        """Know more faults: those that only a wire can have."""
+        self._known.update(kinds)
+
+    @property
+    def known(self) -> Mapping[str, FaultKind]:
+        """Every fault that can be asked for, by name."""
+        return self._known
+
+    @property
+    def asked(self) -> Sequence[Asked]:
+        """What is in force."""
+        return tuple(self._asked)
+
+    def ask(self, name: str, share: float = 1.0, argument: float | None = None, times: int | None = None) -> None:
+        """Let a fault hit.
+
+        Args:
+            share: Chance for each operation that it can hit, 0 to 1.
+            argument: In the fault's unit; ``None`` takes its default.
+            times: How often at most, >= 1; ``None`` for ever.
+        Raises:
+            SettingsError: If there is no such fault, or a number is out of range.
+        """
+        kind = self._kind(name)
+        if not 0 <= share <= 1:
+            raise SettingsError(f"twin.faults: {name} expects a chance from 0 to 1, was {share}")
+        if times is not None and times < 1:
+            raise SettingsError(f"twin.faults: {name} expects a number of times >= 1, was {times}")
+        if argument is not None and not (kind.unit and 0 <= argument < float("inf")):
+            wanted = f"an argument >= 0 in {kind.unit}" if kind.unit else "no argument"
+            raise SettingsError(f"twin.faults: {name} expects {wanted}, was {argument}")
+        self._asked.append(Asked(name, share, kind.default if argument is None else argument, times))
+
+    def ask_text(self, text: str) -> None:
+        """Let a fault hit as a text ``name``, ``name:chance`` or ``name:chance:argument`` says.
+
+        Raises:
+            SettingsError: If it names no fault or no number.
+        """
+        name, *rest = text.split(":")
+        self._kind(name)
+        try:
+            numbers = [float(part) for part in rest]
+        except ValueError:
+            numbers = [0.0] * 3
+        if len(numbers) > 2:
+            raise SettingsError(f"twin.faults: expected name, name:chance or name:chance:argument, was {text!r}")
+        self.ask(name, numbers[0] if numbers else 1.0, numbers[1] if len(numbers) > 1 else None)
+
     def once(self, name: str, argument: float | None = None, times: int = 1) -> None:
         """Let a fault hit the next `times` operations that it can hit."""
-        self._asked.append(_Asked(name, 1.0, _argument(name, argument), times))
+        self.ask(name, 1.0, argument, times)
 
     def always(self, name: str, argument: float | None = None) -> None:
         """Let a fault hit every operation that it can hit."""
-        self._asked.append(_Asked(name, 1.0, _argument(name, argument), None))
+        self.ask(name, 1.0, argument)
 
     def sometimes(self, name: str, chance: float, argument: float | None = None) -> None:
         """Let a fault hit by chance, 0 to 1."""
-        self._asked.append(_Asked(name, _chance(name, chance), _argument(name, argument), None))
+        self.ask(name, chance, argument)
 
     def clear(self, name: str | None = None) -> None:
         """Ask for no fault any more, or for one of a name no more."""
@@ -142,7 +195,7 @@ class Faults:
             return {}
         hits: dict[str, float] = {}
         for place, asked in enumerate(self._asked):
-            if operation not in FAULTS[asked.name].on or asked.left == 0:
+            if operation not in self._known[asked.name].on or asked.left == 0:
                 continue
             if asked.chance < 1.0 and self._lot() >= asked.chance:
                 continue
@@ -153,6 +206,14 @@ class Faults:
         self.happened.update(hits.keys())
         return hits
 
+    def _kind(self, name: str) -> FaultKind:
+        kind = self._known.get(name)
+        if kind is None:
+            near = difflib.get_close_matches(name, self._known, 1)
+            hint = f", did you mean {near[0]!r}" if near else ""
+            raise SettingsError(f"twin.faults: expected the name of a fault, was {name!r}{hint}")
+        return kind
+
     def _lot(self) -> float:
         digest = hashlib.blake2b(f"{self._seed}|{self._count()}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64
@@ -160,41 +221,3 @@ class Faults:
     def _count_here(self) -> int:
         self._own_count += 1
         return self._own_count
-
-
-def _kind(name: str) -> FaultKind:
-    kind = FAULTS.get(name)
-    if kind is None:
-        near = difflib.get_close_matches(name, FAULTS, 1)
-        hint = f", did you mean {near[0]!r}" if near else ""
-        raise SettingsError(f"twin.faults: expected the name of a fault, was {name!r}{hint}")
-    return kind
-
-
-def _argument(name: str, argument: float | None) -> float:
-    kind = _kind(name)
-    if argument is None:
-        return kind.default
-    if not kind.unit or not 0 <= argument < float("inf"):
-        wanted = f"an argument >= 0 in {kind.unit}" if kind.unit else "no argument"
-        raise SettingsError(f"twin.faults: {name} expects {wanted}, was {argument}")
-    return argument
-
-
-def _chance(name: str, chance: float) -> float:
-    if not 0 <= chance <= 1:
-        raise SettingsError(f"twin.faults: {name} expects a chance from 0 to 1, was {chance}")
-    return chance
-
-
-def _parsed(text: str) -> _Asked:
-    name, *rest = text.split(":")
-    _kind(name)
-    try:
-        numbers = [float(part) for part in rest]
-    except ValueError:
-        numbers = [0.0] * 3
-    if len(numbers) > 2:
-        raise SettingsError(f"twin.faults: expected name, name:chance or name:chance:argument, was {text!r}")
-    chance = _chance(name, numbers[0]) if numbers else 1.0
-    return _Asked(name, chance, _argument(name, numbers[1] if len(numbers) > 1 else None), None)

@@ -18,7 +18,7 @@ class TruthEvent(NamedTuple):
     sequence: int
     at_ms: int
     kind: str
-    """ACCEPTED, REJECTED, FILL, CANCELED, EXPIRED, EXPIRED_IN_MATCH, MOVED (deposit, withdrawal) or OPENED (first balances)."""
+    """ACCEPTED, REJECTED, FILL, CANCELED, EXPIRED, EXPIRED_IN_MATCH, MOVED (in or out) or OPENED (first balances)."""
     facts: dict[str, Any]
 
 
