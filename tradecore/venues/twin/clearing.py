@@ -12,8 +12,8 @@ from tradecore.model.order import NewOrder
 from tradecore.model.units import ZERO, Side, minus, plus, price_of, times
 from tradecore.venues.twin.account import Account
 from tradecore.venues.twin.fees import fee_of, highest_rate
-from tradecore.venues.twin.market import TwinMarket
 from tradecore.venues.twin.records import EngineEvent, Moves, OrderStatus, Rejected, Terms, TwinOrder, TwinTrade
+from tradecore.venues.twin.stage import Stage
 from tradecore.venues.twin.state import TwinState
 from tradecore.venues.twin.views import view_of
 
@@ -29,7 +29,7 @@ class Clearing:
     """
 
     def __init__(
-        self, market: TwinMarket, state: TwinState, terms: Terms, trade_id: Callable[[int], str]
+        self, market: Stage, state: TwinState, terms: Terms, trade_id: Callable[[int], str]
     ) -> None:  # fmt: skip
         self._market: Final = market
         self._state: Final = state

@@ -18,8 +18,10 @@ from tradecore.market.path import Step, walk
 from tradecore.market.source import RowSource
 from tradecore.model.book import Book
 from tradecore.model.instrument import Instrument
+from tradecore.model.units import Side, price_of
 from tradecore.venues.twin.depth import Depth, Grid, make_depth
 from tradecore.venues.twin.records import BookShape
+from tradecore.venues.twin.stage import Meeting
 
 _SHAPE: Final = BookShape()
 _MINUTE_MS: Final = 60_000
@@ -155,6 +157,14 @@ class TwinMarket:
     def steps(self, symbol: str, row: int) -> tuple[Step, ...]:
         """All steps of a row; empty where the symbol does not trade."""
         return self._path(symbol, row).steps if symbol in self._column else ()
+
+    def meets(self, symbol: str, step: Step, side: Side, limit: Decimal) -> Meeting:
+        """Tell what a step's price does to an order of `side` that rests at `limit`."""
+        price = price_of(step.price)
+        if price == limit:
+            return Meeting.TOUCHED
+        beyond = price < limit if side is Side.BUY else price > limit
+        return Meeting.THROUGH if beyond else Meeting.NONE
 
     def flow(self, symbol: str, step: Step) -> Decimal:
         """Base units, in whole lots, that traded in the market from one step to the next."""

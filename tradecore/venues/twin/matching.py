@@ -15,10 +15,9 @@ from tradecore.market.path import Step
 from tradecore.model.instrument import refusal_of
 from tradecore.model.order import NewOrder
 from tradecore.model.reasons import Reason
-from tradecore.model.units import ONE, ZERO, Side, TimeInForce, exact_sum, minus, plus, price_of, ratio
+from tradecore.model.units import ONE, ZERO, Side, TimeInForce, exact_sum, minus, plus, ratio
 from tradecore.venues.twin.clearing import Clearing, cost_of
 from tradecore.venues.twin.depth import Depth, share_of
-from tradecore.venues.twin.market import TwinMarket
 from tradecore.venues.twin.records import (
     EngineEvent,
     Held,
@@ -29,6 +28,7 @@ from tradecore.venues.twin.records import (
     Terms,
     TwinOrder,
 )
+from tradecore.venues.twin.stage import Meeting, Stage
 from tradecore.venues.twin.state import TwinState
 
 _REJECTIONS: Final = {
@@ -55,7 +55,7 @@ class Engine:
 
     def __init__(
         self,
-        market: TwinMarket,
+        market: Stage,
         state: TwinState,
         terms: Terms,
         order_id: Callable[[int], str],
@@ -137,23 +137,25 @@ class Engine:
 
     def _meet(self, symbol: str, step: Step) -> None:
         """Let one step fill what stands in its way, best price first, then oldest first."""
-        price = price_of(step.price)
-        buys = [o for o in self._open.values() if o.symbol == symbol and o.side is Side.BUY and o.price >= price]
-        sells = [o for o in self._open.values() if o.symbol == symbol and o.side is Side.SELL and o.price <= price]
-        if not buys and not sells:
+        met = [
+            (order, meeting)
+            for order in self._open.values()
+            if order.symbol == symbol
+            and (meeting := self.market.meets(symbol, step, order.side, order.price)) is not Meeting.NONE
+        ]
+        if not met:
             return
         depth = self.market.depth(symbol, step.at_ms)
         flow = self.market.flow(symbol, step)
-        buys.sort(key=lambda o: (o.price.copy_negate(), o.number))
-        sells.sort(key=lambda o: (o.price, o.number))
-        for order in [*buys, *sells]:
-            flow = minus(flow, self._fill_resting(order, price, flow, depth, step.at_ms))
+        met.sort(key=lambda one: _turn(one[0]))
+        for order, meeting in met:
+            flow = minus(flow, self._fill_resting(order, meeting, flow, depth, step.at_ms))
 
     def _fill_resting(
-        self, order: TwinOrder, price: Decimal, flow: Decimal, depth: Depth | None, at_ms: int
+        self, order: TwinOrder, meeting: Meeting, flow: Decimal, depth: Depth | None, at_ms: int
     ) -> Decimal:  # fmt: skip
         """Fill one resting order at its limit. Returns how much of the flow it used, base units."""
-        if order.price == price:
+        if meeting is Meeting.TOUCHED:
             # Touched: others stood in the queue before us; how many is a matter of seeded luck.
             luck = self.market.draw(f"queue {order.number}", order.symbol, at_ms)
             lot = self.market.instruments[order.symbol].lot_size
@@ -336,6 +338,12 @@ class Engine:
     def reject(self, order: NewOrder, rejected: Rejected, now_ms: int) -> None:
         """Write down that an order was refused."""
         self._clearing.reject(order, rejected, now_ms)
+
+
+def _turn(order: TwinOrder) -> tuple[bool, Decimal, int]:
+    """Whose turn it is: buyers, then sellers, the best price first, then the oldest."""
+    buy = order.side is Side.BUY
+    return not buy, order.price.copy_negate() if buy else order.price, order.number
 
 
 def _pieces(quantity: Decimal, count: int, lot: Decimal) -> list[Decimal]:
