@@ -11,12 +11,16 @@ from decimal import Decimal
 
 from tradecore.engine.books import ASSETS
 from tradecore.model.events import LedgerEntry, Leg
-from tradecore.model.fill import Fill
+from tradecore.model.fill import Fill, VenueTrade
 from tradecore.model.records import Posting, PostingKind
 from tradecore.model.units import ZERO, Side, plus
 
+EXTERNAL = "external"
 VENUE = "venue"
 FEES = "fees"
+REVERSAL = "reversal/"
+"""Begins the id of a transaction that takes another one back."""
+_ACCOUNTS = {PostingKind.FEE: FEES}
 
 
 def trade_postings(fill: Fill) -> Sequence[Posting]:
@@ -24,7 +28,28 @@ def trade_postings(fill: Fill) -> Sequence[Posting]:
 
     Source: reference orders.md 6.6.
     """
-    trade = fill.trade
+    posting_id = f"trade/{fill.account}/{fill.trade.symbol}/{fill.trade.venue_trade_id}"
+    return postings(posting_id, _trade_legs(fill.trade, VENUE, FEES), PostingKind.TRADE, fill.booked_ms)
+
+
+def external_postings(account: str, trade: VenueTrade) -> Sequence[Posting]:
+    """Post a trade of the account that is not ours: it moved our coins, and its fee is none of our costs."""
+    legs = _trade_legs(trade, EXTERNAL, EXTERNAL)
+    return postings(external_id(account, trade), legs, PostingKind.EXTERNAL, trade.traded_ms)
+
+
+def external_id(account: str, trade: VenueTrade) -> str:
+    """The posting id of a trade that is not ours."""
+    return f"external/{account}/{trade.symbol}/{trade.venue_trade_id}"
+
+
+def reversed_postings(legs: Sequence[Posting], at_ms: int) -> Sequence[Posting]:
+    """Take a transaction back by its opposite: postings are never changed."""
+    back = [(leg.account, leg.currency, leg.amount.copy_negate()) for leg in legs]
+    return postings(f"{REVERSAL}{legs[0].posting_id}", back, legs[0].kind, at_ms)
+
+
+def _trade_legs(trade: VenueTrade, against: str, fees: str) -> Sequence[tuple[str, str, Decimal]]:
     base, _, quote = trade.symbol.partition("/")
     # copy_negate, since a minus sign would round to the ambient context
     base_in, quote_in = trade.quantity, trade.quote_quantity.copy_negate()
@@ -32,19 +57,19 @@ def trade_postings(fill: Fill) -> Sequence[Posting]:
         base_in, quote_in = base_in.copy_negate(), quote_in.copy_negate()
     legs = [
         (ASSETS, base, base_in),
-        (VENUE, base, base_in.copy_negate()),
+        (against, base, base_in.copy_negate()),
         (ASSETS, quote, quote_in),
-        (VENUE, quote, quote_in.copy_negate()),
+        (against, quote, quote_in.copy_negate()),
     ]
     if trade.fee:
-        legs += [(ASSETS, trade.fee_currency, trade.fee.copy_negate()), (FEES, trade.fee_currency, trade.fee)]
-    posting_id = f"trade/{fill.account}/{trade.symbol}/{trade.venue_trade_id}"
-    return postings(posting_id, legs, PostingKind.TRADE, fill.booked_ms)
+        legs += [(ASSETS, trade.fee_currency, trade.fee.copy_negate()), (fees, trade.fee_currency, trade.fee)]
+    return legs
 
 
 def transfer(posting_id: str, currency: str, amount: Decimal, kind: PostingKind, at_ms: int) -> Sequence[Posting]:
     """Post coin that came (amount > 0) or went without a trade of ours, against an account of its kind."""
-    return postings(posting_id, [(ASSETS, currency, amount), (str(kind), currency, amount.copy_negate())], kind, at_ms)
+    against = _ACCOUNTS.get(kind, str(kind))
+    return postings(posting_id, [(ASSETS, currency, amount), (against, currency, amount.copy_negate())], kind, at_ms)
 
 
 def postings(

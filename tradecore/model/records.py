@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow, Reservation
@@ -23,6 +23,7 @@ class PostingKind(enum.StrEnum):
     WITHDRAWAL = "withdrawal"
     EXTERNAL = "external"
     DUST = "dust"
+    FEE = "fee"
     UNKNOWN_DRIFT = "unknown_drift"
 
 
@@ -33,7 +34,8 @@ class Posting(NamedTuple):
     """The same event always has the same id, so that posting twice is a no-op."""
     leg: int
     account: str
-    """``assets``, ``venue``, ``fees``, ``opening``, ``external``, ``dust``, ``drift``."""
+    """``assets``, ``venue``, ``fees``, or what moved without a trade of ours: ``opening``, ``deposit``, ``withdrawal``,
+    ``external``, ``dust``, ``unknown_drift``."""
     currency: str
     amount: Decimal
     kind: PostingKind
@@ -99,11 +101,16 @@ class Command(NamedTuple):
     result: str = ""
 
 
+EXTERNAL_ORDER: Final = "external/"
+"""Begins the key of a fact about an order that is not ours; the venue's id of it follows."""
+
+
 class Memory(NamedTuple):
     """One small durable fact by key: cursors, day figures, jobs' last answers, quarantines, tunes.
 
     Keys are paths: ``cursor/SYMBOL``, ``day``, ``job/PLUGIN/NAME``, ``quarantine/PLUGIN/HOOK``, ``tune/SETTING``,
-    ``settings``, ``external/WIRE_ID``. An empty text means that the fact is gone.
+    ``settings``, ``external/WIRE_ID``, ``venue_balances``, ``drift``, ``ledger_opened``.
+    An empty text means that the fact is gone.
     """
 
     key: str

@@ -11,7 +11,7 @@ from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow, Reservation
 from tradecore.model.order import Attempt
 from tradecore.model.position import ClosedPosition, Position
-from tradecore.model.records import Command, Memory, Row, Run, TradingRecord
+from tradecore.model.records import Command, Memory, Posting, Row, Run, TradingRecord
 
 
 class Loaded(NamedTuple):
@@ -59,6 +59,12 @@ class Store(Protocol):
 
     def fill_exists(self, account: str, symbol: str, venue_trade_id: str) -> bool:
         """Tell whether a venue trade is booked."""
+
+    def fill(self, account: str, symbol: str, venue_trade_id: str) -> Fill | None:
+        """One venue trade as it was booked; ``None``: it is not booked."""
+
+    def postings_of(self, posting_id: str) -> Sequence[Posting]:
+        """Legs of one ledger transaction, in order; empty: it was never posted."""
 
     def attempt_by_wire_id(self, wire_id: str) -> Attempt | None:
         """Find an attempt by the id that the venue echoes; ``None``: no row of ours explains that id."""

@@ -11,7 +11,7 @@ from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow
 from tradecore.model.order import Attempt
 from tradecore.model.position import Position
-from tradecore.model.records import Command
+from tradecore.model.records import Command, Posting
 from tradecore.ports.store import Loaded
 from tradecore.store.database import Database
 from tradecore.store.load import load_picture
@@ -55,6 +55,16 @@ class Lookups:
         """Tell whether a venue trade is booked."""
         query = "SELECT 1 FROM fill WHERE account = ? AND symbol = ? AND venue_trade_id = ?"
         return bool(self._read(lambda raw: self._sql.rows(raw, query, (account, symbol, venue_trade_id))))
+
+    def fill(self, account: str, symbol: str, venue_trade_id: str) -> Fill | None:
+        """One venue trade as it was booked; ``None``: it is not booked."""
+        where = "WHERE account = ? AND symbol = ? AND venue_trade_id = ?"
+        return self._first(self._read(lambda raw: self._sql.fetch(raw, Fill, where, (account, symbol, venue_trade_id))))
+
+    def postings_of(self, posting_id: str) -> Sequence[Posting]:
+        """Legs of one ledger transaction, in order; empty: it was never posted."""
+        where = "WHERE posting_id = ? ORDER BY leg"
+        return self._read(lambda raw: self._sql.fetch(raw, Posting, where, (posting_id,)))
 
     def attempt_by_wire_id(self, wire_id: str) -> Attempt | None:
         """Find an attempt by the id that the venue echoes; ``None``: no row of ours explains that id."""

@@ -15,7 +15,7 @@ from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow, IntentState, Reservation
 from tradecore.model.order import Attempt, AttemptState, Outcome
 from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
-from tradecore.model.records import Command, Memory, Run, TradingRecord
+from tradecore.model.records import EXTERNAL_ORDER, Command, Memory, Posting, Run, TradingRecord
 from tradecore.store.database import Database, sqlite_url
 from tradecore.store.load import sum_balances
 from tradecore.store.schema import check_existing
@@ -180,6 +180,15 @@ class Reader:
         """Small facts whose key begins with `prefix`, by key."""
         found = self._fetch(Memory, "WHERE substr(fact, 1, ?) = ? ORDER BY fact", (len(prefix), prefix))
         return {memory.key: memory for memory in found}
+
+    def postings(self) -> Sequence[Posting]:
+        """All legs of the ledger, in the order of their ids."""
+        return self._fetch(Posting, "ORDER BY posting_id, leg")
+
+    def external_orders(self) -> Sequence[tuple[str, str, int]]:
+        """Orders of the account that are not ours (R19): the venue's id, what it is, when it was first or last seen."""
+        found = self.memory(EXTERNAL_ORDER)
+        return [(key.removeprefix(EXTERNAL_ORDER), fact.text, fact.at_ms) for key, fact in found.items()]
 
     def balances(self) -> Mapping[tuple[str, str], Decimal]:
         """Ledger balance by (account, currency), exact."""

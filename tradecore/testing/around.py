@@ -9,7 +9,7 @@ from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow
 from tradecore.model.order import Attempt
 from tradecore.model.position import Position
-from tradecore.model.records import Command, Row
+from tradecore.model.records import Command, Posting, Row
 from tradecore.ports.store import Loaded, Store
 
 
@@ -30,6 +30,14 @@ class AroundStore:
     def fill_exists(self, account: str, symbol: str, venue_trade_id: str) -> bool:
         """Tell whether a venue trade is booked."""
         return self._inner.fill_exists(account, symbol, venue_trade_id)
+
+    def fill(self, account: str, symbol: str, venue_trade_id: str) -> Fill | None:
+        """One venue trade as it was booked; ``None``: it is not booked."""
+        return self._inner.fill(account, symbol, venue_trade_id)
+
+    def postings_of(self, posting_id: str) -> Sequence[Posting]:
+        """Legs of one ledger transaction; empty: it was never posted."""
+        return self._inner.postings_of(posting_id)
 
     def attempt_by_wire_id(self, wire_id: str) -> Attempt | None:
         """Find an attempt by the id that the venue echoes; ``None``: no row explains that id."""

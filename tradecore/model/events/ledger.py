@@ -26,6 +26,53 @@ class LedgerEntry(NamedTuple):
     legs: tuple[Leg, ...]
 
 
+@event_kind("fill_conflict", Taxonomy.AUDIT, booked=True)
+class FillConflict(NamedTuple):
+    """The venue told a booked trade again with other numbers; the ledger stays as it is (R45)."""
+
+    symbol: str
+    venue_trade_id: str
+    field: str
+    booked: str
+    told: str
+
+
+class Drift(NamedTuple):
+    """One difference between venue and ledger, and what it is."""
+
+    coin: str
+    kind: str
+    """``fee``, ``dust``, ``deposit``, ``withdrawal``, ``external``, ``missed_fill``, ``missing_currency`` or
+    ``unknown``."""
+    amount: Decimal
+    """Venue less ledger, units of the coin."""
+    done: str
+    """``booked``, ``not adopted``, or ``named``: it stands until evidence or an operator ends it."""
+    text: str
+
+
+@event_kind("conservation_proof", Taxonomy.AUDIT, booked=True)
+class ConservationProof(NamedTuple):
+    """Ledger = venue balances, free and locked, + classified drift; the proof of one moment (R46)."""
+
+    when: str
+    """``start``, ``running`` or ``end``."""
+    ok: bool
+    """True where all coins were compared and nothing stands unexplained."""
+    coins: int
+    """Coins compared."""
+    looks: int
+    """Reads of the balances until the answer stood."""
+    drift: tuple[Drift, ...]
+    under_way: tuple[str, ...]
+    """Coins with an order or a fill too fresh to judge by."""
+    missing: tuple[str, ...]
+    """Reads that got no answer: a missing answer is not zero."""
+    unexplained: Decimal
+    """In the account's currency."""
+    balances_age_ms: int
+
+
 @event_kind("budget_reserved", Taxonomy.AUDIT, booked=True)
 class BudgetReserved(NamedTuple):
     """Money was set aside for an intent."""
