@@ -61,25 +61,21 @@ def digest_of(body: str | None) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:16] if body else ""
 
 
-def _excerpt(text: str | None) -> str:
+def excerpt_of(text: str | None) -> str:
+    """The beginning of a text in one line, without the queries of addresses."""
     # Time-out texts hold the signed address, which could be replayed (reference orders.md 2.11).
     return _QUERY.sub("?...", " ".join((text or "").split()))[:_EXCERPT]
 
 
 def _error_of(payload: Mapping[str, Any], rules: VenueRules) -> _Judged | None:
-    raw = payload.get("code")
-    code = "" if raw is None else str(raw).strip()
-    if not code or code in rules.success_codes:
-        return None
-    message = str(payload.get("msg") or payload.get("message") or "")
-    rule = rules.codes.get(code)
-    return _Judged(code, message, rule.narrowed(message) if rule else None)
+    said = rules.error_of(payload, rules.success_codes)
+    return None if said is None else _Judged(said.code, said.message, rules.judged(said))
 
 
 def _told(judged: _Judged) -> str:
     """The operator's text first, the venue's own words behind it."""
     text = judged.rule.text if judged.rule else "code is not known"
-    return f"{text}: {_excerpt(judged.message)}" if judged.message else text
+    return f"{text}: {excerpt_of(judged.message)}" if judged.message else text
 
 
 def _object_of(body: str | None) -> dict[str, Any] | None:
@@ -90,13 +86,17 @@ def _object_of(body: str | None) -> dict[str, Any] | None:
     return payload if isinstance(payload, dict) else None
 
 
-def classify_place(reply: RawReply, rules: VenueRules, order: NewOrder) -> Placement:
+def classify_place(
+    reply: RawReply, rules: VenueRules, order: NewOrder, parsed: Mapping[str, Any] | None = None
+) -> Placement:
     """Judge what became of one send.
 
     Args:
         reply: What the transport saw.
         rules: The venue's words.
         order: What was sent.
+        parsed: The acknowledged order in Binance's field names, where another than the rules found it and proved
+            that the raw body carries it.
     Returns:
         A placement; its report is set where ACCEPTED, and its status is ``None`` where the venue only acknowledged.
     Source: reference orders.md 2.3.
@@ -109,40 +109,60 @@ def classify_place(reply: RawReply, rules: VenueRules, order: NewOrder) -> Place
         )  # fmt: skip
 
     if not reply.entered:
-        detail = _excerpt(reply.error) or "nothing left the machine"
+        detail = excerpt_of(reply.error) or "nothing left the machine"
         return Placement(PlacementKind.NOT_SENT, Reason.NOT_SENT, "", detail, None, None, reply.latency_ms, wait)
     if reply.status is None:
-        return unknown(_excerpt(reply.error) or "no answer came")
+        return unknown(excerpt_of(reply.error) or "no answer came")
     payload = _object_of(reply.body)
     if reply.status >= 500:
         judged = _error_of(payload, rules) if payload is not None else None
-        return unknown(f"http {reply.status}: {_excerpt(reply.body)}", judged.code if judged else "")
+        return unknown(f"http {reply.status}: {excerpt_of(reply.body)}", judged.code if judged else "")
     if payload is None:
-        return unknown(f"http {reply.status}, body is no JSON object: {_excerpt(reply.body)}")
+        return unknown(f"http {reply.status}, body is no JSON object: {excerpt_of(reply.body)}")
     judged = _error_of(payload, rules)
     if judged is not None:
         if rules.duplicate.search(judged.message):
-            return unknown(f"an earlier order has this id: {_excerpt(judged.message)}", judged.code)
+            return unknown(f"an earlier order has this id: {excerpt_of(judged.message)}", judged.code)
         if judged.rule is None or not judged.rule.refuses:
             return unknown(_told(judged), judged.code)
         return Placement(
             PlacementKind.REJECTED, judged.rule.reason, judged.code, _told(judged), None, reply.status,
             reply.latency_ms, wait,
         )  # fmt: skip
-    if reply.status != 200 or not order_id_of(payload, rules):
-        return unknown(f"http {reply.status} without an order id: {_excerpt(reply.body)}")
-    if echoed_id_of(payload) not in ("", order.wire_id) or not same_symbol(payload.get("symbol"), order.symbol):
-        return unknown(f"another order came back: {_excerpt(reply.body)}", reason=Reason.ECHO_MISMATCH)
-    report = _report_or_bare(payload, rules, order, digest_of(reply.body))
+    found = rules.placed(payload) if parsed is None else parsed
+    if reply.status != 200 or found is None or not order_id_of(found, rules):
+        return unknown(f"http {reply.status} without an order id: {excerpt_of(reply.body)}")
+    if echoed_id_of(found) not in ("", order.wire_id) or not same_symbol(found.get("symbol"), order.symbol):
+        return unknown(f"another order came back: {excerpt_of(reply.body)}", reason=Reason.ECHO_MISMATCH)
+    report = _report_or_bare(found, rules, order, digest_of(reply.body))
+    differs = mismatch_of(report, order)
+    if differs:
+        return unknown(f"another order came back: {differs}", reason=Reason.ECHO_MISMATCH)
     return Placement(
         PlacementKind.ACCEPTED, Reason.ACCEPTED, "", "", report, reply.status, reply.latency_ms, wait
     )  # fmt: skip
 
 
-def _report_or_bare(payload: dict[str, Any], rules: VenueRules, order: NewOrder, digest: str) -> OrderReport:
+def mismatch_of(report: OrderReport, order: NewOrder) -> str:
+    """Compare a report with what was sent; what the venue does not say is no difference.
+
+    Returns:
+        What differs, in words; empty where nothing does.
+    """
+    pairs = (
+        ("side", order.side, report.side),
+        ("quantity", order.quantity, report.quantity),
+        ("price", order.price, report.price),
+        ("time in force", order.time_in_force, report.time_in_force),
+    )
+    return ", ".join(f"{name} asked {asked} was {got}" for name, asked, got in pairs if got not in (None, asked))
+
+
+def _report_or_bare(payload: Mapping[str, Any], rules: VenueRules, order: NewOrder, digest: str) -> OrderReport:
     """The report; where an amount is malformed only what the id proves, so that the order is read again."""
     try:
-        return report_of({"side": order.side.upper(), **payload}, rules, order.symbol, digest)
+        side = payload.get("side") or order.side.upper()
+        return report_of({**payload, "side": side}, rules, order.symbol, digest)
     except UnitError:
         return OrderReport(
             echoed_id_of(payload), order_id_of(payload, rules), order.symbol, order.side, None, None, None, None, None,
@@ -162,7 +182,7 @@ def classify_cancel(
     """
     wait = retry_after_of(reply)
     if not reply.entered or reply.status is None:
-        return Cancelation(CancelKind.UNKNOWN, "", _excerpt(reply.error) or "no answer came", None, wait)
+        return Cancelation(CancelKind.UNKNOWN, "", excerpt_of(reply.error) or "no answer came", None, wait)
     payload = _object_of(reply.body)
     judged = _error_of(payload, rules) if payload is not None else None
     if judged is not None:
@@ -170,16 +190,19 @@ def classify_cancel(
         return Cancelation(
             CancelKind.NOT_FOUND if gone else CancelKind.UNKNOWN, judged.code, _told(judged), None, wait
         )  # fmt: skip
-    found = order_id_of(payload, rules) if payload is not None else ""
-    if payload is None or reply.status != 200 or not found:
-        return Cancelation(CancelKind.UNKNOWN, "", f"http {reply.status}: {_excerpt(reply.body)}", None, wait)
-    echoes = {str(payload[name]) for name in ("origClientOrderId", "clientOrderId") if payload.get(name)}
+    facts = rules.canceled(payload) if payload is not None else None
+    found = order_id_of(facts, rules) if facts is not None else ""
+    if facts is None or reply.status != 200 or (facts and not found):
+        return Cancelation(CancelKind.UNKNOWN, "", f"http {reply.status}: {excerpt_of(reply.body)}", None, wait)
+    if not facts:
+        return Cancelation(CancelKind.REQUESTED, "", "", None, wait)
+    echoes = {str(facts[name]) for name in ("origClientOrderId", "clientOrderId") if facts.get(name)}
     # Binance names the cancel itself in clientOrderId and the order in origClientOrderId; either may be ours.
     foreign = (echoes and wire_id not in echoes) or (venue_order_id and found != venue_order_id)
-    if foreign or not same_symbol(payload.get("symbol"), symbol):
-        return Cancelation(CancelKind.UNKNOWN, "", f"another order came back: {_excerpt(reply.body)}", None, wait)
+    if foreign or not same_symbol(facts.get("symbol"), symbol):
+        return Cancelation(CancelKind.UNKNOWN, "", f"another order came back: {excerpt_of(reply.body)}", None, wait)
     try:
-        report = report_of(payload, rules, symbol, digest_of(reply.body))
+        report = report_of(facts, rules, symbol, digest_of(reply.body))
     except UnitError:
         report = None
     return Cancelation(CancelKind.REQUESTED, "", "", report, wait)
@@ -198,7 +221,7 @@ def classify_read(reply: RawReply, rules: VenueRules, what: str) -> Any:
     """
     wait = retry_after_of(reply)
     if not reply.entered or reply.status is None:
-        raise RetryableVenueError(f"{what}: {_excerpt(reply.error) or 'no answer came'}", retry_after_s=wait)
+        raise RetryableVenueError(f"{what}: {excerpt_of(reply.error) or 'no answer came'}", retry_after_s=wait)
     try:
         payload = parse_json(reply.body)
     except ValueError:
@@ -206,13 +229,13 @@ def classify_read(reply: RawReply, rules: VenueRules, what: str) -> Any:
     judged = _error_of(payload, rules) if isinstance(payload, dict) else None
     if reply.status >= 500 or reply.status in (418, 429):
         code = judged.code if judged else ""
-        raise RetryableVenueError(f"{what}: http {reply.status}: {_excerpt(reply.body)}", code, wait)
+        raise RetryableVenueError(f"{what}: http {reply.status}: {excerpt_of(reply.body)}", code, wait)
     if judged is not None:
         if judged.rule is not None and judged.rule.error_class in _RETRY:
             raise RetryableVenueError(f"{what}: {_told(judged)}", judged.code, wait)
         raise VenueRefused(f"{what}: {judged.code} {_told(judged)}", judged.code)
     if reply.status != 200 or not isinstance(payload, dict | list):
-        raise RetryableVenueError(f"{what}: http {reply.status}, no usable body: {_excerpt(reply.body)}", "", wait)
+        raise RetryableVenueError(f"{what}: http {reply.status}, no usable body: {excerpt_of(reply.body)}", "", wait)
     return payload
 
 

@@ -1,6 +1,7 @@
 """Raw JSON of orders, trades and balances, turned into words of the house. Nothing is guessed.
 
-All supported venues use the Binance field names; where they part (MEXC sends no time in force, an acknowledgement
+All is read by Binance's field names, which MEXC and the twin share and into which other venues are translated
+(venues/ccxt/parsed.py); where they part (MEXC sends no time in force, an acknowledgement
 without status) the answer holds ``None`` and the caller must read again.
 """
 
@@ -16,7 +17,7 @@ from tradecore.model.fill import VenueTrade
 from tradecore.model.order import OrderReport, VenueStatus
 from tradecore.model.units import ZERO, Side, TimeInForce, decimal_of, times
 from tradecore.ports.venue import Balance
-from tradecore.venues.rules import VenueRules
+from tradecore.venues.rules.words import VenueRules
 
 MAX_BODY: Final = 4_000_000
 """Characters; a longer answer is not read (reference orders.md F18)."""
@@ -93,6 +94,8 @@ def _moment(payload: Mapping[str, Any], *names: str) -> int:
         raw = payload.get(name)
         if isinstance(raw, int) and not isinstance(raw, bool) and raw >= 0:
             return raw
+        if isinstance(raw, str) and raw.isascii() and raw.isdigit():
+            return int(raw)
     return 0
 
 
