@@ -192,7 +192,9 @@ class Execution:
         if number == 0:
             return intent.caps  # asked a moment ago, under the account lock
         portfolio = self._pictures.portfolio(without=intent.intent_id)
-        answer = self._desk.calls.risk(intent, portfolio, self._pictures.market())
+        market = self._pictures.market()
+        answer = self._desk.calls.risk(intent, portfolio, market)
+        self._pictures.recorder.gate(intent, portfolio, market, answer)
         self._desk.note(guards_event(intent, number + 1, answer), ids_of(intent))
         if answer.allowed:
             return answer.caps
@@ -207,7 +209,9 @@ class Execution:
             age = desk.clock.now_ms() - book.received_ms
             desk.note(PriceSnapshot(intent.symbol, book.best_bid, book.best_ask, age, book.source), ids_of(intent))
         if not (intent.reduces and self._router_is_spent(intent, attempts)):
-            answer = desk.calls.route(intent, book, attempts, desk.clock.now_ms(), row.router)
+            now = desk.clock.now_ms()
+            answer = desk.calls.route(intent, book, attempts, now, row.router)
+            self._pictures.recorder.route(intent, book, attempts, now, router=row.router, answer=answer)
             if isinstance(answer.answer, OrderRequest):
                 return Asked(self._bounded(intent, answer.answer), answer.router)
             if not intent.reduces:

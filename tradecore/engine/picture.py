@@ -9,6 +9,7 @@ from types import MappingProxyType
 from tradecore.engine.budget import worst_spend
 from tradecore.engine.desk import Desk
 from tradecore.engine.explain.looked import LookedMarket
+from tradecore.engine.explain.recorder import Recorder
 from tradecore.engine.intents import trades_today
 from tradecore.market.frame import MarketFrame
 from tradecore.model.book import Book
@@ -46,6 +47,8 @@ class Pictures:
 
     def __init__(self, desk: Desk, history_rows: int) -> None:
         self._desk = desk
+        self.recorder = Recorder(desk.journal, desk.calls)
+        """Keeps what guests were asked with these pictures."""
         self._history_rows = history_rows
         self._books = _Books(desk)
         self._frame: MarketFrame | None = None

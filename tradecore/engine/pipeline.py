@@ -10,17 +10,17 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
-from tradecore.engine.budget import affordable
 from tradecore.engine.desk import Desk, ids_of
-from tradecore.engine.entry import make_signal, with_caps
+from tradecore.engine.entry import EntryAnswer, EntryQuestion, ask_entry, make_signal, stop_of
 from tradecore.engine.execution import Execution
+from tradecore.engine.explain.inputs import ENTRY, DecisionInputs, Limits
+from tradecore.engine.explain.repeats import Repeats
 from tradecore.engine.intents import create_intents
 from tradecore.engine.levels import Trigger
 from tradecore.engine.picture import Pictures
 from tradecore.engine.scan import Hit, Scanner
-from tradecore.engine.verdict import denial_of, guards_event
+from tradecore.engine.verdict import Refused, guards_event
 from tradecore.errors import DuplicateRecord, StoreError, UnitError
 from tradecore.model.events import (
     DecisionOutcome,
@@ -32,31 +32,12 @@ from tradecore.model.events import (
     ScanOutcomes,
     SizingCalc,
 )
-from tradecore.model.instrument import Instrument, refusal_of
 from tradecore.model.intent import Intent
-from tradecore.model.portfolio import TradingState
+from tradecore.model.portfolio import Portfolio, TradingState
 from tradecore.model.position import Position
 from tradecore.model.reasons import Reason
 from tradecore.model.signal import Signal
-from tradecore.model.units import (
-    IntentId,
-    PositionId,
-    Side,
-    add_bps,
-    canonical,
-    floor_to_lot,
-    floor_to_tick,
-    price_of,
-    signal_id,
-)
-
-
-class Refused(NamedTuple):
-    """Why a candidate becomes no intent."""
-
-    reason: Reason
-    by: str = "core"
-    detail: str = ""
+from tradecore.model.units import Side, canonical, signal_id
 
 
 class Pipeline:
@@ -69,6 +50,7 @@ class Pipeline:
         self._execution = execution
         self.follow_faulted = False
         """True while positions cannot be led: entries are halted (HOOKS.md `follow`)."""
+        self._repeats = Repeats(desk.feed.timeframe_ms)
         self.last_reasons: dict[str, str] = {}
         """Symbol to its newest refusal after a signal, for people."""
 
@@ -195,24 +177,63 @@ class Pipeline:
 
     def _asked(self, hit: Hit, row_ms: int, planned: Sequence[Intent], position: Position | None) -> Intent | Refused:
         """Make the signal and ask the guests about it."""
-        desk = self._desk
         try:
             signal = make_signal(hit, row_ms, position.position_id if position is not None else None)
         except UnitError as error:
             return Refused(Reason.PRICE_INVALID, detail=str(error))
-        ids = Ids(signal.signal_id)
+        return self._answered(hit, row_ms, signal, planned)
+
+    def _answered(self, hit: Hit, row_ms: int, signal: Signal, planned: Sequence[Intent]) -> Intent | Refused:
+        """Ask about a signal, and write down what was asked and what was said, unless it only comes again."""
+        desk = self._desk
+        now = desk.clock.now_ms()
+        market, book = self._pictures.market(), self._pictures.fresh_book(signal.symbol)
+        question = EntryQuestion(
+            signal, self._pictures.portfolio(planned=planned), desk.instruments[signal.symbol], market, book,
+            limits_of(desk), now, stop_of(hit), desk.ids.new,
+        )  # fmt: skip
+        asked = ask_entry(desk.calls, question)
+        refused = asked.refused
+        if refused is not None and self._repeats.again(hit.plugin, hit.symbol, row_ms, refused):
+            return refused
         desk.note(
             DropTriggerEval(
                 hit.plugin, hit.symbol, row_ms, hit.value, hit.threshold, hit.unit, hit.reason, hit.strength,
                 signal.price,
             ),
-            ids,
+            Ids(signal.signal_id),
         )  # fmt: skip
-        instrument = desk.instruments[hit.symbol]
-        sized = self._size(signal, instrument, planned)
-        if isinstance(sized, Refused):
-            return sized
-        return self._check(signal, instrument, sized, planned, hit)
+        self._say_answer(signal, asked, question.portfolio)
+        self._pictures.recorder.keep(
+            DecisionInputs(
+                ENTRY, signal, market.facts(book), asked.kept, book, question.portfolio, question.instrument,
+                question.limits, question.stop_price, asked.intent if refused is None else None,
+            )
+        )  # fmt: skip
+        if refused is not None:
+            return refused
+        assert asked.intent is not None
+        return asked.intent
+
+    def _say_answer(self, signal: Signal, asked: EntryAnswer, portfolio: Portfolio) -> None:
+        """Write the sizes, the checks and the caps as events of their own."""
+        desk, symbol = self._desk, signal.symbol
+        if asked.constraint:
+            offers = {n: f"{canonical(size.quantity)} {size.constraint}" for n, size in asked.size.offers.items()}
+            desk.note(
+                SizingCalc(symbol, asked.quantity, asked.constraint, offers, portfolio.free, asked.price_cap),
+                Ids(signal.signal_id),
+            )
+        if asked.risk is None or asked.intent is None:
+            return
+        ids = ids_of(asked.intent)
+        desk.note(guards_event(asked.intent, 0, asked.risk), ids)
+        if asked.risk.denied is not None:
+            d = asked.risk.denied
+            desk.note(RiskLimitsEval(symbol, d.plugin, d.limit, d.value, d.threshold, d.unit), ids)
+        if asked.risk.allowed and asked.risk.caps:
+            caps = {name: f"{canonical(c.value)} {c.plugin}" for name, c in asked.risk.caps.items()}
+            desk.note(DynamicConstraints(symbol, caps, dict(asked.risk.inputs)), ids)
 
     def _shut(self, hit: Hit, row_ms: int, planned: Sequence[Intent]) -> Refused | None:
         """The core's own gates before any guest is asked."""
@@ -227,9 +248,9 @@ class Pipeline:
             return Refused(Reason.ENTRIES_HALTED, detail="a follow guest failed")
         age = desk.clock.now_ms() - row_ms
         if age > desk.config.price_age_ms_max:
-            return Refused(Reason.STALE_DATA, detail=f"age_ms={age}, limit={desk.config.price_age_ms_max}")
+            return _too_old(Reason.STALE_DATA, age, desk.config.price_age_ms_max)
         if age > hit.expires_after_ms:
-            return Refused(Reason.SIGNAL_EXPIRED, detail=f"age_ms={age}, limit={hit.expires_after_ms}")
+            return _too_old(Reason.SIGNAL_EXPIRED, age, hit.expires_after_ms)
         if desk.books.symbol_busy(hit.symbol) or any(p.symbol == hit.symbol for p in planned):
             return Refused(Reason.SYMBOL_BUSY)
         instrument = desk.instruments.get(hit.symbol)
@@ -237,89 +258,6 @@ class Pipeline:
             return Refused(Reason.SYMBOL_HALTED)
         if not desk.calls.has("route_order"):
             return Refused(Reason.ROUTER_MISSING)
-        return None
-
-    def _size(
-        self, signal: Signal, instrument: Instrument, planned: Sequence[Intent]
-    ) -> tuple[Decimal, str, Decimal] | Refused:
-        """Ask the sizing guests, then cut to free budget and lot: (quantity, constraint, price cap)."""
-        desk = self._desk
-        portfolio = self._pictures.portfolio(planned=planned)
-        answer = desk.calls.size(signal, portfolio, instrument, self._pictures.market())
-        if answer.best is None:
-            return Refused(Reason.SIZE_MISSING, answer.by or "core", answer.fault)
-        cap = floor_to_tick(add_bps(signal.price, desk.config.max_slippage_bps), instrument.tick_size)
-        most = affordable(instrument, portfolio.free, cap)
-        quantity = floor_to_lot(answer.best.quantity, instrument.lot_size)
-        constraint = f"{answer.by}: {answer.best.constraint}"
-        if quantity <= 0:
-            return Refused(Reason.SIZE_ZERO, answer.by, answer.best.constraint)
-        if most < quantity:
-            quantity, constraint = most, "core: free budget"
-        offers = {name: f"{canonical(size.quantity)} {size.constraint}" for name, size in answer.offers.items()}
-        desk.note(SizingCalc(signal.symbol, quantity, constraint, offers, portfolio.free, cap), Ids(signal.signal_id))
-        if quantity <= 0:
-            return Refused(Reason.BUDGET_EXHAUSTED, detail=f"free={canonical(portfolio.free)}")
-        refusal = refusal_of(instrument, Side.BUY, quantity, floor_to_tick(signal.price, instrument.tick_size))
-        if refusal is not None:
-            budget = constraint == "core: free budget"
-            reason = Reason.BUDGET_EXHAUSTED if budget else refusal.reason
-            return Refused(reason, detail=f"{refusal.reason}: value={refusal.value}, threshold={refusal.threshold}")
-        return quantity, constraint, cap
-
-    def _check(
-        self, signal: Signal, instrument: Instrument, sized: tuple[Decimal, str, Decimal], planned: Sequence[Intent],
-        hit: Hit,
-    ) -> Intent | Refused:  # fmt: skip
-        """Ask the risk guests, then hold the caps against the book."""
-        desk = self._desk
-        quantity, constraint, cap = sized
-        stop = hit.stop_price
-        intent = Intent(
-            intent_id=IntentId(desk.ids.new("intent")), signal=signal, symbol=signal.symbol, side=Side.BUY,
-            quantity=quantity, price=signal.price, price_ms=signal.price_ms, price_cap=cap,
-            created_ms=desk.clock.now_ms(),
-            expires_ms=min(signal.expires_ms, desk.clock.now_ms() + desk.config.intent_ttl_ms),
-            constraint=constraint, reduces=False,
-            position_id=signal.position_id or PositionId(desk.ids.new("position")),
-            stop_price=price_of(stop) if math.isfinite(stop) and stop > 0 else None,
-        )  # fmt: skip
-        answer = desk.calls.risk(intent, self._pictures.portfolio(planned=planned), self._pictures.market())
-        ids = ids_of(intent)
-        desk.note(guards_event(intent, 0, answer), ids)
-        if not answer.allowed:
-            reason, detail = denial_of(answer)
-            if answer.denied is not None:
-                d = answer.denied
-                desk.note(RiskLimitsEval(signal.symbol, d.plugin, d.limit, d.value, d.threshold, d.unit), ids)
-            return Refused(reason, answer.denied_by or "core", detail)
-        if answer.caps:
-            caps = {name: f"{canonical(c.value)} {c.plugin}" for name, c in answer.caps.items()}
-            desk.note(DynamicConstraints(signal.symbol, caps, dict(answer.inputs)), ids)
-        intent = with_caps(intent, dict(answer.caps), instrument)
-        refusal = refusal_of(instrument, Side.BUY, intent.quantity, floor_to_tick(signal.price, instrument.tick_size))
-        if refusal is not None:
-            facts = f"{intent.constraint}: value={refusal.value}, threshold={refusal.threshold}"
-            return Refused(refusal.reason, detail=facts)
-        return self._against_book(intent) or intent
-
-    def _against_book(self, intent: Intent) -> Refused | None:
-        """Hold an entry against the book of the moment: that there is one, its spread, its best price."""
-        desk = self._desk
-        book = self._pictures.fresh_book(intent.symbol)
-        if book is None or book.best_ask is None:
-            return Refused(Reason.NO_BOOK)
-        limit, by = desk.config.max_spread_bps, "core"
-        cap = intent.caps.get("spread_bps_max")
-        if cap is not None and cap.value < limit:
-            limit, by = cap.value, cap.plugin
-        spread = book.spread_bps
-        if spread is None or spread > limit:
-            shown = "one-sided" if spread is None else f"{spread:.2f}"
-            return Refused(Reason.SPREAD_TOO_WIDE, by, f"spread_bps={shown}, limit={limit}")
-        if book.best_ask > intent.price_cap:
-            by = intent.caps["slippage_bps_max"].plugin if "slippage_bps_max" in intent.caps else "core"
-            return Refused(Reason.SLIPPAGE_TOO_WIDE, by, f"best_ask={book.best_ask}, cap={intent.price_cap}")
         return None
 
     def _say(self, hit: Hit, row_ms: int, refused: Refused) -> None:
@@ -331,10 +269,21 @@ class Pipeline:
         self._desk.note(
             DecisionOutcome(
                 hit.plugin, hit.symbol, row_ms, str(refused.reason), refused.by, hit.value, hit.threshold, margin,
-                hit.unit, refused.detail,
+                hit.unit, refused.detail, refused.limit, refused.value, refused.threshold, refused.unit,
             ),
             Ids(signal_id(hit.plugin, hit.symbol, Side.BUY, row_ms)),
         )  # fmt: skip
+
+
+def limits_of(desk: Desk) -> Limits:
+    """The core's own limits on entries."""
+    return Limits(desk.config.max_slippage_bps, desk.config.max_spread_bps, desk.config.intent_ttl_ms)
+
+
+def _too_old(reason: Reason, age_ms: int, limit_ms: int) -> Refused:
+    return Refused(
+        reason, "core", f"age_ms={age_ms}, limit={limit_ms}", "age_ms", Decimal(age_ms), Decimal(limit_ms), "ms"
+    )
 
 
 def in_groups(hits: Sequence[Hit]) -> Sequence[Sequence[Hit]]:

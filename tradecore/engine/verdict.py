@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from tradecore.hooks.calls import RiskAnswer
+from decimal import Decimal
+from typing import NamedTuple
+
+from tradecore.hooks.combine import RiskAnswer
 from tradecore.model.events import GuardsEval
 from tradecore.model.intent import Intent
 from tradecore.model.reasons import Reason
+
+
+class Refused(NamedTuple):
+    """Why a candidate becomes no intent."""
+
+    reason: Reason
+    by: str = "core"
+    detail: str = ""
+    limit: str = ""
+    """What was passed, as ``spread_bps``; empty where nothing was measured."""
+    value: Decimal | None = None
+    threshold: Decimal | None = None
+    unit: str = ""
 
 
 def guards_event(intent: Intent, attempt: int, answer: RiskAnswer) -> GuardsEval:
@@ -15,9 +31,16 @@ def guards_event(intent: Intent, attempt: int, answer: RiskAnswer) -> GuardsEval
 
 
 def denial_of(answer: RiskAnswer) -> tuple[Reason, str]:
-    """Name the check that denied, or the fault."""
+    """Name the check that denied, or the fault, as the end of an intent."""
+    refused = refusal_by(answer)
+    return refused.reason, refused.detail
+
+
+def refusal_by(answer: RiskAnswer) -> Refused:
+    """Name the check that denied with its figures, or the fault."""
     denied = answer.denied
+    by = answer.denied_by or "core"
     if denied is None:
-        return Reason.RISK_MISSING, answer.fault
-    facts = f"value={denied.value}, threshold={denied.threshold} {denied.unit}"
-    return Reason.RISK_REFUSED, f"{denied.plugin}.{denied.limit}: {facts}"
+        return Refused(Reason.RISK_MISSING, by, answer.fault)
+    detail = f"{denied.plugin}.{denied.limit}: value={denied.value}, threshold={denied.threshold} {denied.unit}"
+    return Refused(Reason.RISK_REFUSED, by, detail, denied.limit, denied.value, denied.threshold, denied.unit)

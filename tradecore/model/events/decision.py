@@ -95,6 +95,32 @@ class DecisionOutcome(NamedTuple):
     """Relative to the threshold; <= 0 is inside."""
     unit: str
     detail: str = ""
+    limit: str = ""
+    """What refused it, as ``spread_bps`` or a check of a risk guest; empty where nothing was measured."""
+    limit_value: Decimal | None = None
+    limit_threshold: Decimal | None = None
+    limit_unit: str = ""
+
+
+@event_kind("decision_record", Taxonomy.DECISION)
+class DecisionRecord(NamedTuple):
+    """What the guests were handed and what came of it, so that they can be asked again (`tradecore why --what-if`).
+
+    The texts are the fields of the values one after the other, as `tradecore/engine/explain/tokens.py` writes them.
+    """
+
+    question: str
+    """``entry`` (size, risk_check, the book), ``gate`` (risk_check before a further attempt) or ``route``."""
+    symbol: str
+    outcome: str
+    """A reason code; ``ALLOWED`` for a gate, ``ORDER`` for a router's order."""
+    by: str
+    """The guest that decided, or ``core``."""
+    body: tuple[str, ...]
+    refers: Mapping[str, str]
+    """What it shares with other questions: names of parts."""
+    parts: Mapping[str, tuple[str, ...]]
+    """The parts that it is the first to name, since the hour began or events were lost."""
 
 
 @event_kind("sizing_calc", Taxonomy.DECISION)
