@@ -21,6 +21,7 @@ from tradecore.market.frame import Array, MarketFrame
 from tradecore.model.position import Position
 
 _Fold = Callable[[Array, int], Array]
+_Fold2 = Callable[[Array, Array], Array]
 _Index = npt.NDArray[np.int64]
 _Moves = Callable[[int, int], tuple[Array, _Index | None]]
 
@@ -63,6 +64,11 @@ def simple_mean(values: Array, rows: range, window: int, *, before: bool = False
         ValueError: As `rolling_max`.
     """
     return _rolling(values, rows, window, before, _mean)
+
+
+def earliest_known(values: Array, rows: range, window: int, *, before: bool = False) -> Array:
+    """Take the oldest value with data over `window` rows for each of `rows`; all else as `rolling_max`."""
+    return _rolling(values, rows, window, before, lambda block, size: _extreme(block, size, _first_known))
 
 
 def rsi_wilder(values: Array, rows: range, length: int = 14, warm: int = 250) -> Array:
@@ -182,14 +188,20 @@ def _rolling(values: Array, rows: range, window: int, before: bool, fold: _Fold)
     return answer
 
 
-def _extreme(block: Array, window: int, pick: np.ufunc) -> Array:
+def _first_known(older: Array, newer: Array) -> Array:
+    known: Array = np.where(np.isnan(older), newer, older)
+    return known
+
+
+def _extreme(block: Array, window: int, pick: _Fold2) -> Array:
     """Fold every `window` rows into one by doubling: log2(window) passes over the whole block."""
     folded, width = block, 1
     while width * 2 <= window:
         folded = pick(folded[:-width], folded[width:])
         width *= 2
     if width < window:
-        # Two windows of the largest power of two overlap to cover the rest: right for extremes, not for sums.
+        # Two windows of the largest power of two overlap to cover the rest: right where taking a value twice changes
+        # nothing (extremes, the oldest one), not for sums.
         size = len(block) - window + 1
         rest = window - width
         folded = pick(folded[:size], folded[rest : rest + size])

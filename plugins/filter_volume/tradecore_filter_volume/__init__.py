@@ -1,0 +1,1 @@
+"""Let entries pass only where enough money was traded lately."""

@@ -1,0 +1,1 @@
+"""Buy where the price rose far enough over a look-back window."""
