@@ -34,7 +34,7 @@ class Grid:
 class Depth:
     """What stands in the book of one symbol during one step. Liquidity that was taken stays taken."""
 
-    __slots__ = ("_asks", "_bids", "at_ms", "price", "taken")
+    __slots__ = ("_asks", "_bids", "at_ms", "changes", "price", "taken")
 
     def __init__(self, at_ms: int, price: float, bids: list[Level], asks: list[Level]) -> None:
         self.at_ms: Final = at_ms
@@ -43,6 +43,8 @@ class Depth:
         self._asks = asks
         self.taken: dict[str, Decimal] = {}
         """By side of the book and price, base units gone."""
+        self.changes = 0
+        """How often something was taken since the step."""
 
     @property
     def bids(self) -> Sequence[Level]:
@@ -71,6 +73,7 @@ class Depth:
         else:
             levels[at] = Level(price, left)
         key = f"{side}:{price}"
+        self.changes += 1
         self.taken[key] = EXACT.add(self.taken.get(key, ZERO), quantity)
 
     def retake(self, taken: dict[str, Decimal]) -> None:

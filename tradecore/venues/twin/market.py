@@ -166,6 +166,15 @@ class TwinMarket:
         beyond = price < limit if side is Side.BUY else price > limit
         return Meeting.THROUGH if beyond else Meeting.NONE
 
+    @property
+    def open_ms(self) -> int:
+        """Open of row 0, milliseconds UTC."""
+        return self._open_ms
+
+    def frame(self, start: int, stop: int) -> MarketFrame:
+        """Rows start to stop of all symbols, fewer at the end of the data."""
+        return self._source.read(start, stop)
+
     def flow(self, symbol: str, step: Step) -> Decimal:
         """Base units, in whole lots, that traded in the market from one step to the next."""
         path = self._path(symbol, self.row_at(step.at_ms))

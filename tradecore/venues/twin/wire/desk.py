@@ -160,6 +160,11 @@ class WireDesk:
         step = self.market.step(symbol, self.clock.now_ms())
         return None if step is None else floor_to_tick(price_of(step.price), self.market.instruments[symbol].tick_size)
 
+    def update_id(self, symbol: str) -> int:
+        """Number of the book's newest state: larger with each change; 0 where nobody trades."""
+        depth = self.market.depth(symbol, self.clock.now_ms())
+        return 0 if depth is None else depth.at_ms * 1_000 + depth.changes
+
     # What others change -------------------------------------------------------------------------------------
 
     def change_symbol(self, symbol: str, facts: Mapping[str, Any]) -> None:

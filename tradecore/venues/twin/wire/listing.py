@@ -11,6 +11,8 @@ from tradecore.model.instrument import Instrument
 from tradecore.model.units import ZERO, Side, decimal_of, is_step, times
 from tradecore.venues.twin.records import Rejected, Rejection
 
+_TICKS_MAX: Final = Decimal(10_000_000_000)
+"""Ticks up to the largest price, where none is named."""
 _AMOUNTS: Final = ("min_price", "max_price", "max_notional", "market_max_quantity")
 _FACTORS: Final = ("bid_up", "bid_down", "ask_up", "ask_down")
 _INSTRUMENT: Final = ("tick_size", "lot_size", "min_quantity", "max_quantity", "min_notional_quote")
@@ -93,11 +95,15 @@ class Listing(NamedTuple):
             or (Rejected(Rejection.TOO_MANY_ORDERS) if standing >= min(self.max_orders, orders_max) else None)
         )
 
+    def highest(self, instrument: Instrument) -> Decimal:
+        """The largest price that an order may have."""
+        return self.max_price or times(instrument.tick_size, _TICKS_MAX)
+
     def _refuse_price(
         self, instrument: Instrument, side: Side, price: Decimal, reference: Decimal
     ) -> Rejected | None:  # fmt: skip
         lowest = self.min_price or instrument.tick_size
-        if price < lowest or (self.max_price and price > self.max_price):
+        if not lowest <= price <= self.highest(instrument):
             return Rejected(Rejection.PRICE_OUT_OF_RANGE, f"{price}")
         if not is_step(price, instrument.tick_size):
             return Rejected(Rejection.PRICE_OFF_TICK, f"{price}, {instrument.tick_size}")
