@@ -42,6 +42,7 @@ from tradecore.model.events.ledger import (
     PortfolioSnapshot,
     ReconciliationResult,
 )
+from tradecore.model.events.market import FeedPast, FeedSource, InstrumentsChanged
 from tradecore.model.events.operation import (
     AlertFired,
     BalanceRefresh,
@@ -111,11 +112,14 @@ __all__ = [
     "DuplicateOrderFound",
     "DynamicConstraints",
     "ExchangeCall",
+    "FeedPast",
+    "FeedSource",
     "FillConflict",
     "GuardsEval",
     "Heartbeat",
     "HookTrace",
     "Ids",
+    "InstrumentsChanged",
     "IntentCleared",
     "IntentCreated",
     "JournalDrops",
