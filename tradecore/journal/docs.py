@@ -47,7 +47,8 @@ text without exponent or trailing zeros, a float that is not finite as `"nan"`, 
 written as `***`.
 
 A line stands in the file of its day, or of a later one where it came late: a line that a crash had kept back, or a
-clock that was set back. Readers sort by `at_ns`, then `seq`, and pass over a last line without a line feed. A crash may leave numbers out.
+clock that was set back. Readers sort by `at_ns`, then `seq`, and pass over a last line without a line feed. A crash
+may leave numbers out.
 """
 _TITLES: Final[Mapping[Taxonomy, str]] = {
     Taxonomy.DECISION: "Decision: why something was or was not done",
@@ -56,7 +57,7 @@ _TITLES: Final[Mapping[Taxonomy, str]] = {
     Taxonomy.AUDIT: "Audit: money, settings, operators",
     Taxonomy.HEALTH: "Health: how the program does",
 }
-_RECORDS: Final = (events.CheckFact, events.Leg)
+_RECORDS: Final = (events.CheckFact, events.Leg, events.OutcomeGroup)
 
 
 def page() -> str:

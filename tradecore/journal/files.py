@@ -49,6 +49,12 @@ def day_text(day: int) -> str:
     return datetime.date.fromordinal(_EPOCH_ORDINAL + day).isoformat()
 
 
+def day_from(name: str) -> int:
+    """Read the day out of a file's name; -1 where it is no file of a journal."""
+    match = _NAME.fullmatch(name)
+    return datetime.date.fromisoformat(match[1]).toordinal() - _EPOCH_ORDINAL if match is not None else -1
+
+
 class DayFile(NamedTuple):
     """One file of the journal."""
 
@@ -157,17 +163,20 @@ class Folder:
         self.total_bytes += len(block)
         self._unsynced.add(taxonomy)
 
-    def turn(self, day: int) -> list[Any]:
+    def turn(self, day: int, sequence: int) -> list[Any]:
         """Go on to a later day: pack what is older, delete what is too old.
 
         Trouble with old files is counted and tried again at the next turn: it must not stop the new day.
 
+        Args:
+            day: Days since 1970 UTC.
+            sequence: As for `sync`.
         Returns:
             Events that report each file packed or deleted.
         """
         self.day = day
         self.turned = True
-        self._close_tails()
+        self.close(sequence)
         events: list[Any] = []
         for file in list(self._all()):
             if file.day < day and not file.packed:
@@ -208,7 +217,7 @@ class Folder:
     def _save_head(self, sequence: int) -> None:
         seq = max([self._head.seq, *(reach.seq for reach in self._reaches.values())])
         head = Head(seq, sequence, dict(self._reaches))
-        if head != self._saved and seq:
+        if head != self._saved:
             write_head(self._folder, head)
             self._head = self._saved = head
 

@@ -135,7 +135,7 @@ class Pen:
         while self._batches:
             batch = self._batches[0]
             if batch.day > self._folder.day or not self._folder.turned:
-                self._report(self._folder.turn(batch.day))
+                self._report(self._folder.turn(batch.day, self.written))
             self._write(batch)
             if self._folder.wants_room:
                 self._report(self._folder.make_room())

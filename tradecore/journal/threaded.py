@@ -26,6 +26,8 @@ _ROUND: Final = 2_000
 _RETRY_S: Final = (0.05, 2.0)
 """First and longest wait before a disk that refused is tried again."""
 _DROPS_EVERY_NS: Final = 10**9
+_HEAD_EVERY_S: Final = 5.0
+"""How often the files are made durable and vouched for while lines are written."""
 _POLL_S: Final = 0.005
 
 
@@ -66,6 +68,7 @@ class ThreadedJournal:
         self._abandoned = threading.Event()
         self._done = threading.Event()
         self._clean = False
+        self._vouched_s = time.monotonic()
         # A daemon: a disk that hangs for ever must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="tradecore-journal", daemon=True)
 
@@ -205,9 +208,13 @@ class ThreadedJournal:
         self._tell_drops()
         drained = self._pen.drain()
         if drained and self._follower.caught_up and self._marks and self._pen.sync():
+            self._vouched_s = time.monotonic()
             for mark in self._marks:
                 mark.reached.set()
             self._marks.clear()
+        elif drained and time.monotonic() - self._vouched_s > _HEAD_EVERY_S:
+            self._vouched_s = time.monotonic()
+            self._pen.sync()
         return drained and readable, bool(booked or self._queue or self._marks)
 
     def _take_booked(self) -> tuple[Sequence[BookedEvent], bool]:
