@@ -195,7 +195,7 @@ class Engine:
             market: Asked for without a price; `order.price` is the worst that it may get.
             self_trade: What happens where it would meet an order of the same account.
         """
-        rejected = self._refuse(order, now_ms)
+        rejected = self.refuse(order, now_ms)
         if rejected is not None:
             self._clearing.reject(order, rejected, now_ms)
             return rejected
@@ -215,7 +215,8 @@ class Engine:
         self.state.put_order(placed)
         return placed
 
-    def _refuse(self, order: NewOrder, now_ms: int) -> Rejected | None:
+    def refuse(self, order: NewOrder, now_ms: int) -> Rejected | None:
+        """Why an order would not be taken; ``None``: it would. Nothing is done."""
         instrument = self.market.instruments.get(order.symbol)
         if instrument is None:
             return Rejected(Rejection.UNKNOWN_SYMBOL, order.symbol)

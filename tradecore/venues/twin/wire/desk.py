@@ -8,6 +8,7 @@ hears of what the twin's file does not hold.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -96,6 +97,8 @@ class WireDesk:
         """How far the venue's clock is ahead of market time; negative: behind."""
         self.ack_without_status = False
         self.maintained_until_ms = 0
+        self.orders_taken: Final[deque[int]] = deque()
+        """When orders were taken, for the limits of a day and of ten seconds; the door forgets what is older."""
         self.cut: Final[set[str]] = set()
         """Endpoints that nobody can reach: ``POST /api/v3/order``, a path, an operation, or ``all``."""
         self.raw_symbols: Final[Mapping[str, str]] = dict(twin.venue.symbols)

@@ -87,6 +87,15 @@ class Tape:
             row += 1
         return found[:limit]
 
+    def trades_since(self, symbol: str, since_ms: int, until_ms: int, limit: int) -> list[TapeTrade]:
+        """The oldest trades in [since, until]."""
+        row = max(0, self._market.row_at(since_ms))
+        found: list[TapeTrade] = []
+        while row <= self._market.row_at(until_ms) and len(found) < limit:
+            found += self._trades_of(symbol, row, since_ms, until_ms)
+            row += 1
+        return found[:limit]
+
     @property
     def _per_row(self) -> int:
         shape = self._market.shape
