@@ -7,6 +7,7 @@ from collections import Counter
 from tradecore.app.questions import stored_questions
 from tradecore.engine.explain.inputs import ENTRY, GATE, ROUTE
 from tradecore.engine.explain.reask import reask
+from tradecore.engine.ladder import CORE_LABEL
 from tradecore.model.events import DecisionOutcome, DropTriggerEval, OrderAttempt
 from tradecore.testing.harness import prepared_of
 
@@ -19,7 +20,8 @@ def test_every_question_is_there(session):
     asked = {(n.inputs.signal.signal_id, n.inputs.answer.outcome) for n in session.asked if n.inputs.question == ENTRY}
     assert asked <= outcomes
     assert {outcome for _, outcome in outcomes - asked} <= {"RISK_REFUSED", "SYMBOL_BUSY"}, "only what comes again"
-    prepared = [n for n in session.played.notes(OrderAttempt) if n.event.state == "PREPARED"]
+    attempts = [n.event for n in session.played.notes(OrderAttempt) if n.event.state == "PREPARED"]
+    prepared = [event for event in attempts if not event.label.startswith(CORE_LABEL)]
     assert questions[ROUTE] >= len(prepared) > 10
     assert questions[GATE] > 0
     refused = {one.inputs.answer.outcome for one in session.asked}

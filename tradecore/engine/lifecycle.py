@@ -189,6 +189,7 @@ class Coordinator:
 
     async def _say_ended(self) -> None:
         desk = self._engine.desk
+        self._engine.pipeline.finish()
         p = self._engine.pictures.portfolio()
         desk.note(
             PortfolioSnapshot(p.currency, p.equity, p.free, p.reserved, p.exposure, len(p.positions), len(p.pending))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from tradecore.engine.desk import Desk, ids_of
@@ -16,10 +16,11 @@ from tradecore.engine.entry import EntryAnswer, EntryQuestion, ask_entry, make_s
 from tradecore.engine.execution import Execution
 from tradecore.engine.explain.inputs import ENTRY, DecisionInputs, Limits
 from tradecore.engine.explain.repeats import Repeats
+from tradecore.engine.explain.tally import Tally
 from tradecore.engine.intents import create_intents
 from tradecore.engine.levels import Trigger
 from tradecore.engine.picture import Pictures
-from tradecore.engine.scan import Hit, Scanner
+from tradecore.engine.scan import CODES, Hit, Scanner
 from tradecore.engine.verdict import Refused, guards_event
 from tradecore.errors import DuplicateRecord, StoreError, UnitError
 from tradecore.model.events import (
@@ -39,6 +40,8 @@ from tradecore.model.reasons import Reason
 from tradecore.model.signal import Signal
 from tradecore.model.units import Side, canonical, signal_id
 
+_CREATED = Refused(Reason.INTENT_CREATED)
+
 
 class Pipeline:
     """Judges rows and makes entry intents."""
@@ -50,6 +53,7 @@ class Pipeline:
         self._execution = execution
         self.follow_faulted = False
         """True while positions cannot be led: entries are halted (HOOKS.md `follow`)."""
+        self._tally = Tally(desk.feed.symbols, CODES)
         self._repeats = Repeats(desk.feed.timeframe_ms)
         self.last_reasons: dict[str, str] = {}
         """Symbol to its newest refusal after a signal, for people."""
@@ -60,13 +64,13 @@ class Pipeline:
         started = desk.clock.monotonic_s()
         row = self._scanner.next_row(close_ms)
         outcomes: Counter[str] = Counter({str(reason): count for reason, count in row.counts.items()})
-        by_symbol: dict[str, Reason] = {}
+        by_symbol: dict[str, tuple[Reason, str]] = {}
         for legs in in_groups(row.hits):
-            for hit, reason in await self._legs(legs, row.row_ms, by_symbol):
-                better = by_symbol.get(hit.symbol) is not Reason.INTENT_CREATED
-                if better and (reason is Reason.INTENT_CREATED or hit.symbol not in by_symbol):
-                    by_symbol[hit.symbol] = reason
-        outcomes.update(str(reason) for reason in by_symbol.values())
+            for hit, refused in await self._legs(legs, row.row_ms, by_symbol):
+                before = by_symbol.get(hit.symbol)
+                if before is None or (refused.reason is Reason.INTENT_CREATED and before[0] is not refused.reason):
+                    by_symbol[hit.symbol] = (refused.reason, refused.by)
+        outcomes.update(str(reason) for reason, _ in by_symbol.values())
         candidates = sum(outcomes.values())
         assert candidates == len(desk.feed.symbols) - len(self._scanner.removed), (candidates, self._scanner.removed)
         desk.tally.rows += 1
@@ -75,23 +79,34 @@ class Pipeline:
         desk.tally.signals += len(row.hits)
         took = 0 if desk.clock.virtual else int((desk.clock.monotonic_s() - started) * 1e6)
         desk.note(ScanOutcomes(row.row_ms, candidates, dict(sorted(outcomes.items())), took))
+        interval = self._tally.row(row.row_ms, row.quiet, row.within, row.guests, by_symbol)
+        if interval is not None:
+            desk.note(interval)
 
-    async def _legs(self, legs: Sequence[Hit], row_ms: int, decided: dict[str, Reason]) -> Sequence[tuple[Hit, Reason]]:
+    def finish(self) -> None:
+        """Write what was counted of the interval under way: the run ends."""
+        interval = self._tally.take()
+        if interval is not None:
+            self._desk.note(interval)
+
+    async def _legs(
+        self, legs: Sequence[Hit], row_ms: int, decided: Mapping[str, tuple[Reason, str]]
+    ) -> Sequence[tuple[Hit, Refused]]:
         """Take one candidate, or all legs of a group, from wish to reservation."""
-        results: list[tuple[Hit, Reason]] = []
+        results: list[tuple[Hit, Refused]] = []
         intents: list[Intent] = []
         async with self._desk.account_lock:
             for hit in legs:
-                if decided.get(hit.symbol) is Reason.INTENT_CREATED:
-                    results.append((hit, Reason.SYMBOL_BUSY))
+                if hit.symbol in decided and decided[hit.symbol][0] is Reason.INTENT_CREATED:
+                    results.append((hit, Refused(Reason.SYMBOL_BUSY)))
                     continue
                 planned = self._plan(hit, row_ms, intents)
                 if isinstance(planned, Refused):
-                    results.append((hit, planned.reason))
+                    results.append((hit, planned))
                     self._say(hit, row_ms, planned)
                 else:
                     intents.append(planned)
-                    results.append((hit, Reason.INTENT_CREATED))
+                    results.append((hit, _CREATED))
             if intents and len(intents) < len(legs):
                 return self._group_refused(results, row_ms)
             if intents:
@@ -99,23 +114,22 @@ class Pipeline:
                 if refused is not None:
                     for hit in legs:
                         self._say(hit, row_ms, refused)
-                    return [(hit, refused.reason) for hit in legs]
-        for hit, reason in results:
-            if reason is Reason.INTENT_CREATED:
-                self._say(hit, row_ms, Refused(reason))
+                    return [(hit, refused) for hit in legs]
+        for hit, said in results:
+            if said is _CREATED:
+                self._say(hit, row_ms, said)
         for intent in intents:
             self._execution.start(intent)
         return results
 
-    def _group_refused(self, results: list[tuple[Hit, Reason]], row_ms: int) -> Sequence[tuple[Hit, Reason]]:
+    def _group_refused(self, results: list[tuple[Hit, Refused]], row_ms: int) -> Sequence[tuple[Hit, Refused]]:
         """Let no leg go where one was refused."""
         changed = []
-        for hit, reason in results:
-            if reason is Reason.INTENT_CREATED:
-                self._say(hit, row_ms, Refused(Reason.GROUP_REFUSED, detail="another leg was refused"))
-                changed.append((hit, Reason.GROUP_REFUSED))
-            else:
-                changed.append((hit, reason))
+        for hit, said in results:
+            left = Refused(Reason.GROUP_REFUSED, detail="another leg was refused") if said is _CREATED else said
+            if said is _CREATED:
+                self._say(hit, row_ms, left)
+            changed.append((hit, left))
         return changed
 
     async def _create(self, intents: Sequence[Intent]) -> Refused | None:

@@ -12,13 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tradecore.engine.explain.deciders import Deciders, QuietRow
 from tradecore.hooks.calls import Calls
 from tradecore.market.answers import Wishes
 from tradecore.market.frame import Array, MarketFrame
 from tradecore.model.reasons import Reason
 from tradecore.ports.feed import Feed
 
-_CODES: tuple[Reason, ...] = (
+CODES: tuple[Reason, ...] = (
     Reason.INTENT_CREATED,  # 0: a hit, answered one by one
     Reason.NOT_TRADABLE,
     Reason.WARMING_UP,
@@ -27,7 +28,7 @@ _CODES: tuple[Reason, ...] = (
     Reason.FILTER_REFUSED,
     Reason.FILTER_SILENT,
 )
-_CODE_OF = {reason: code for code, reason in enumerate(_CODES)}
+_CODE_OF = {reason: code for code, reason in enumerate(CODES)}
 _Codes = npt.NDArray[np.int8]
 
 
@@ -59,6 +60,12 @@ class RowOutcomes(NamedTuple):
     row_ms: int
     counts: Mapping[Reason, int]
     hits: Sequence[Hit]
+    quiet: QuietRow
+    """What each symbol ended as, and who decided."""
+    within: npt.NDArray[np.bool_]
+    """Symbols of the universe."""
+    guests: Sequence[tuple[str, str]]
+    """Name and unit by the places in `quiet`."""
 
 
 class NearMiss(NamedTuple):
@@ -93,6 +100,10 @@ class Judged:
         shape = (len(rows), len(frame.symbols))
         tradable = np.isfinite(self._close) & universe
         self._hits: list[npt.NDArray[np.bool_]] = []
+        names = [name for _, name, _ in self._wishers] + [name for name, _, _ in self._filters]
+        units = [wishes.unit for _, _, wishes in self._wishers]
+        units += [wishes.unit if wishes is not None else "" for _, _, wishes in self._filters]
+        self._deciders = deciders = Deciders(shape, names, units)
         any_hit = np.zeros(shape, dtype=np.bool_)
         answered = np.zeros(shape, dtype=np.bool_)
         refused = np.zeros(shape, dtype=np.bool_)
@@ -101,11 +112,14 @@ class Judged:
             met = wishes.hits() & tradable
             held, mute = self._filtered(name, shape)
             answered |= np.isfinite(wishes.value)
+            deciders.declined(len(self._hits), wishes, tradable)
             refused |= met & ~held & ~mute
             silent |= met & mute
             hit = met & held
             self._hits.append(hit)
             any_hit |= hit
+        if refused.any() or silent.any():
+            self._name_filters(refused & ~any_hit, silent & ~any_hit)
         codes: _Codes = np.full(shape, _CODE_OF[Reason.THRESHOLD_NOT_MET], dtype=np.int8)
         codes[refused] = _CODE_OF[Reason.FILTER_REFUSED]
         codes[silent] = _CODE_OF[Reason.FILTER_SILENT]
@@ -130,6 +144,19 @@ class Judged:
             mute |= ~np.isfinite(wishes.value)
         return held, mute
 
+    def _name_filters(self, refused: npt.NDArray[np.bool_], silent: npt.NDArray[np.bool_]) -> None:
+        """Name the filter that shut a cell whose condition was met: the nearest that refused, or a silent one."""
+        deciders, first = self._deciders, len(self._wishers)
+        deciders.clear(refused)
+        for place, (_, _, wishes) in enumerate(self._filters, start=first):
+            if wishes is not None:
+                deciders.declined(place, wishes, refused & ~wishes.hits())
+        for place, (_, _, wishes) in enumerate(self._filters, start=first):
+            if wishes is None:
+                deciders.silent(place, silent)
+            else:
+                deciders.silent(place, silent & ~np.isfinite(wishes.value))
+
     def row_of(self, close_ms: int) -> int | None:
         """Index of a judged row by its close; ``None``: the block does not hold it."""
         row = int(np.searchsorted(self.frame.timestamps, close_ms))
@@ -140,10 +167,12 @@ class Judged:
         """What row `row` (an index into the frame) ended as."""
         at = row - self.rows.start
         codes = self._codes[at] if self._whole else self._codes[at][self._universe]
-        counts = np.bincount(codes, minlength=len(_CODES))
-        quiet = {_CODES[code]: int(count) for code, count in enumerate(counts) if code and count}
+        counts = np.bincount(codes, minlength=len(CODES))
+        quiet = {CODES[code]: int(count) for code, count in enumerate(counts) if code and count}
         hits = self._hits_of(at) if self._has_hit[at] else ()
-        return RowOutcomes(int(self.frame.timestamps[row]), quiet, hits)
+        guests = list(zip(self._deciders.names, self._deciders.units, strict=True))
+        decided = self._deciders.row(at, self._codes[at])
+        return RowOutcomes(int(self.frame.timestamps[row]), quiet, hits, decided, self._universe, guests)
 
     def _hits_of(self, at: int) -> Sequence[Hit]:
         found = []

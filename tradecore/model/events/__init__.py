@@ -8,12 +8,14 @@ report and are never dropped. The rest are diagnostics: they may be dropped, cou
 from __future__ import annotations
 
 from tradecore.model.events.decision import (
+    CandidateOutcomes,
     CheckFact,
     DecisionOutcome,
     DecisionRecord,
     DropTriggerEval,
     DynamicConstraints,
     GuardsEval,
+    OutcomeGroup,
     PriceSnapshot,
     RiskLimitsEval,
     ScanOutcomes,
@@ -99,6 +101,7 @@ __all__ = [
     "BookedEvent",
     "BudgetReleased",
     "BudgetReserved",
+    "CandidateOutcomes",
     "CheckFact",
     "ConfigChange",
     "ConfigDrift",
@@ -138,6 +141,7 @@ __all__ = [
     "OrderDone",
     "OrderFailed",
     "OrderFill",
+    "OutcomeGroup",
     "PluginFault",
     "PluginQuarantined",
     "PortfolioSnapshot",

@@ -31,6 +31,38 @@ class ScanOutcomes(NamedTuple):
     """0 on virtual time."""
 
 
+class OutcomeGroup(NamedTuple):
+    """Candidates of one interval that ended for the same reason by the same guest; the lists run along `symbols`."""
+
+    outcome: str
+    by: str
+    """The guest that decided, or ``core``."""
+    unit: str
+    symbols: tuple[str, ...]
+    counts: tuple[int, ...]
+    """Rows in which the symbol ended so."""
+    margins: tuple[float, ...] = ()
+    """The smallest distance to the condition, relative to the threshold; empty where nothing was measured."""
+    values: tuple[float, ...] = ()
+    """What was measured then."""
+    thresholds: tuple[float, ...] = ()
+    offsets_ms: tuple[int, ...] = ()
+    """When that was, from the interval's first row."""
+
+
+@event_kind("candidate_outcomes", Taxonomy.DECISION)
+class CandidateOutcomes(NamedTuple):
+    """Every candidate of five minutes: exact counts by symbol, reason and guest, and the nearest miss of each (R4)."""
+
+    first_ms: int
+    """Close of the first row."""
+    last_ms: int
+    rows: int
+    candidates: int
+    """The sum of all counts: symbols of the universe x rows."""
+    groups: tuple[OutcomeGroup, ...]
+
+
 @event_kind("universe_removed", Taxonomy.DECISION)
 class UniverseRemoved(NamedTuple):
     """A universe guest keeps a symbol out of this run."""
