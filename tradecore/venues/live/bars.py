@@ -39,7 +39,7 @@ class Bars:
         symbols: Names, in frame order.
         row_ms: Length of a row, > 0.
         keep_rows: Closed rows that are always at hand, >= 1.
-        now_ms: Market time: the row that covers it is the first.
+        now_ms: Market time: the next row that closes is the first.
         past_rows: Rows before the first one that count as history, to be filled by `fill_past`.
     """
 
@@ -48,7 +48,7 @@ class Bars:
     ) -> None:  # fmt: skip
         self.symbols: Final = symbols
         self.row_ms: Final = row_ms
-        self.row = -(-now_ms // row_ms)
+        self.row = now_ms // row_ms + 1
         """Number of the row under way; row n closes at n x row_ms."""
         self.first_row: Final = self.row
         """The first row that this run builds."""
