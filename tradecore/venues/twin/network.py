@@ -55,11 +55,12 @@ def reply_of(sent: Sent, hits: Mapping[str, float], headers: dict[str, str], lat
         return RawReply(True, None, {}, None, text, latency_ms)
     if sent.retry_after_s is not None:
         headers = {**headers, "Retry-After": str(sent.retry_after_s)}
-    status, body = _spoiled(sent.answer, hits)
+    status, body = spoiled(sent.answer, hits)
     return RawReply(True, status, headers, body, "", latency_ms)
 
 
-def _spoiled(answer: Answer, hits: Mapping[str, float]) -> tuple[int, str]:
+def spoiled(answer: Answer, hits: Mapping[str, float]) -> tuple[int, str]:
+    """Status and body of an answer as faults leave them."""
     if answer.status != 200:
         return answer
     for name, (status, body) in _REPLACED.items():

@@ -29,6 +29,7 @@ _KINDS: Final = (
     FaultKind("permission_removed", _SIGNED, "the key lacks the permission"),
     # The request takes its time; whoever still waits is answered.
     FaultKind("slow_request", _ALL, "the request travels so long", 1_000, "ms"),
+    FaultKind("slow_engine", _PLACE, "let in, then waits so long before the engine", 1_000, "ms"),
     FaultKind("slow_answer", _ALL, "done, the answer travels so long", 1_000, "ms"),
     # The engine does something else than was asked.
     FaultKind("split_fills", _PLACE, "each level is filled in so many trades", 20, "trades"),
