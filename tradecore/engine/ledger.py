@@ -10,16 +10,19 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from tradecore.engine.books import ASSETS
-from tradecore.model.events import LedgerEntry, Leg
+from tradecore.model.events import FillConflict, LedgerEntry, Leg
 from tradecore.model.fill import Fill, VenueTrade
 from tradecore.model.records import Posting, PostingKind
-from tradecore.model.units import ZERO, Side, plus
+from tradecore.model.units import ZERO, Side, minus, plus
 
 EXTERNAL = "external"
 VENUE = "venue"
 FEES = "fees"
 REVERSAL = "reversal/"
 """Begins the id of a transaction that takes another one back."""
+_MONEY = ("side", "price", "quantity", "fee", "fee_currency", "quote_quantity")
+_QUOTE_STEP = Decimal("1E-8")
+"""Venues round what a trade moved to 8 decimals in their lists, and leave the product to us in an answer."""
 _ACCOUNTS = {PostingKind.FEE: FEES}
 
 
@@ -47,6 +50,20 @@ def reversed_postings(legs: Sequence[Posting], at_ms: int) -> Sequence[Posting]:
     """Take a transaction back by its opposite: postings are never changed."""
     back = [(leg.account, leg.currency, leg.amount.copy_negate()) for leg in legs]
     return postings(f"{REVERSAL}{legs[0].posting_id}", back, legs[0].kind, at_ms)
+
+
+def conflict_of(booked: VenueTrade, told: VenueTrade) -> FillConflict | None:
+    """Compare a booked trade with what the venue says of it now; ``None``: the same money.
+
+    Source: reference orders.md 6.6: a replay with other numbers is an alarm.
+    """
+    for name in _MONEY:
+        if name == "fee_currency" and not booked.fee:
+            continue  # of nothing, some venues name a coin and some do not
+        was, now = getattr(booked, name), getattr(told, name)
+        if was != now and not (name == "quote_quantity" and minus(was, now).copy_abs() <= _QUOTE_STEP):
+            return FillConflict(told.symbol, told.venue_trade_id, name, str(was), str(now))
+    return None
 
 
 def _trade_legs(trade: VenueTrade, against: str, fees: str) -> Sequence[tuple[str, str, Decimal]]:

@@ -28,6 +28,14 @@ class VenueMoney:
         """Take note that a fill moved a coin: older answers about it are stale."""
         self._touched_ms[coin] = self._desk.clock.now_ms()
 
+    def moved_within(self, coin: str, lag_ms: int) -> bool:
+        """Tell whether a fill moved a coin so shortly before the balances were asked for, or since."""
+        return self._touched_ms.get(coin, -lag_ms - 1) >= self.read_ms - lag_ms
+
+    def moved_since_read(self) -> set[str]:
+        """Coins that a fill moved since the balances were asked for."""
+        return {coin for coin in self._touched_ms if self.moved_within(coin, 0)}
+
     @property
     def age_ms(self) -> int:
         """Age of the balances."""

@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from tradecore.engine.books import ASSETS
+from tradecore.engine.conservation import Conservation
 from tradecore.engine.desk import Desk
+from tradecore.engine.foreign import LEDGER_OPENED
 from tradecore.engine.money import VenueMoney
 from tradecore.engine.resolve import Resolver
 from tradecore.engine.settle import Settler
-from tradecore.engine.state import change_trading_state
 from tradecore.errors import RetryableVenueError, VenueRefused
 from tradecore.model.events import DuplicateOrderFound, ReconciliationResult
 from tradecore.model.order import ATTEMPT_LIVE, OrderReport
-from tradecore.model.portfolio import TradingState
-from tradecore.model.units import ZERO, Side, canonical, decimal_of, exact_sum, minus, plus, times
+from tradecore.model.records import EXTERNAL_ORDER, Memory
+from tradecore.model.units import ZERO, Side, canonical, minus, plus, times
 from tradecore.ports.limiter import Priority
 
-_COMPARE_WITHIN_MS = 600_000
-"""A coin that was busy at every look for so long is named."""
+_GONE = ", gone"
+_GONE_KEPT = 1_000
 
 
 class Found(NamedTuple):
@@ -44,11 +44,8 @@ class Reconciler:
         self._settler = settler
         self._resolver = resolver
         self._money = money
-        self._suspects: dict[str, Decimal] = {}
-        self.unexplained: dict[str, Decimal] = {}
-        """Coin to venue minus ledger, seen twice in a row while nothing was under way."""
-        self._alarmed = ""
-        self._compared_ms: dict[str, int] = {}
+        self.conservation = Conservation(desk, settler, resolver, money)
+        """Its `prove` is the job of each `conservation_s`."""
         self._next_symbol = 0
 
     async def run(self, when: str, sweep: Sequence[str] = ()) -> Found:
@@ -77,10 +74,13 @@ class Reconciler:
                 await self._foreign(report)
         if orders is not None:
             self._desk.books.foreign_locks = locks
+            await self._note_gone({_external_key(report) for report in orders})
         for symbol in sweep:
             if await self._resolver.sweep(symbol, 0) is None:
                 missing.append(f"trades {symbol}")
-        differences = await self._compare(missing)
+        unread: list[str] = []
+        differences = await self.conservation.look(when, unread)
+        missing += unread
         found = Found(read, orphans, foreign, differences, tuple(missing))
         await self._report(when, found)
         return found
@@ -114,73 +114,31 @@ class Reconciler:
 
     async def _foreign(self, report: OrderReport) -> None:
         """Mark an order that is not ours EXTERNAL, once, and leave it alone (R19)."""
-        key = f"external/{report.venue_order_id or report.wire_id}"
+        key = _external_key(report)
         if not self._desk.recall(key):
             await self._desk.remember(key, f"{report.symbol} {report.side} {report.quantity} at {report.price}")
             self._desk.alert("external_order", "info", f"{report.symbol} {report.venue_order_id}")
 
-    # Balances -------------------------------------------------------------------------------------------------
+    async def _note_gone(self, open_keys: set[str]) -> None:
+        """Mark foreign orders that have left the list; of those that are gone the newest are kept."""
+        desk = self._desk
+        known = {key: fact for key, fact in desk.books.memory.items() if key.startswith(EXTERNAL_ORDER)}
+        now = desk.clock.now_ms()
+        left = [key for key, fact in known.items() if key not in open_keys and not fact.text.endswith(_GONE)]
+        gone = sorted((fact.at_ms, key) for key, fact in known.items() if fact.text.endswith(_GONE))
+        if left:
+            async with desk.transaction() as work:
+                work.put(*(Memory(key, f"{known[key].text}{_GONE}", now) for key in left))
+                work.put(*(Memory(key, "", now) for _, key in gone[: max(0, len(gone) - _GONE_KEPT)]))
 
-    async def _compare(self, missing: list[str]) -> Mapping[str, Decimal]:
-        """Compare each coin's ledger balance with the venue's while nothing of it is under way."""
-        if not await self._money.refresh() or self._money.balances is None:
-            missing.append("balances")
-            return {}
-        books = self._desk.books
-        busy = {coin for a in books.live_attempts() for coin in self._coins_of(a.symbol)}
-        ignored = self._ignored()
-        coins = {coin for account, coin in books.balances if account == ASSETS} | set(self._money.balances)
-        found: dict[str, Decimal] = {}
-        for coin in sorted(coins - busy):
-            held = self._money.balances.get(coin)
-            total = held.total if held is not None else ZERO
-            difference = minus(total, plus(books.balance(coin), ignored.get(coin, ZERO)))
-            if difference:
-                found[coin] = difference
-        # balances lag fills at some venues: a difference counts when the next look at the coin shows the same; a coin
-        # that is busy now keeps what was seen of it until then
-        confirmed = {coin: gap for coin, gap in found.items() if self._suspects.get(coin) == gap}
-        quiet = coins - busy
-        self.unexplained = {**{c: g for c, g in self.unexplained.items() if c not in quiet}, **confirmed}
-        self._suspects = {**{c: g for c, g in self._suspects.items() if c not in quiet}, **found}
-        self._note_busy(busy, quiet)
-        return found
-
-    def _note_busy(self, busy: set[str], quiet: set[str]) -> None:
-        """Say where a coin was never quiet enough to be compared for long."""
-        now = self._desk.clock.now_ms()
-        for coin in quiet:
-            self._compared_ms[coin] = now
-        for coin in busy:
-            since = now - self._compared_ms.setdefault(coin, now)
-            if since > _COMPARE_WITHIN_MS:
-                self._compared_ms[coin] = now
-                self._desk.alert(
-                    "coin_not_compared", "warning", f"{coin}: orders under way at every look for {since} ms"
-                )
-
-    def _coins_of(self, symbol: str) -> Sequence[str]:
-        instrument = self._desk.instruments.get(symbol)
-        base, _, quote = symbol.partition("/")
-        return (base, quote, instrument.fee_currency) if instrument is not None else (base, quote)
-
-    def _ignored(self) -> Mapping[str, Decimal]:
-        """Coin found at the first start that a setting told us not to adopt."""
-        memory = self._desk.books.memory
-        return {
-            key.removeprefix("ignored/"): decimal_of(fact.text)
-            for key, fact in memory.items()
-            if key.startswith("ignored/")
-        }
+    @property
+    def unexplained(self) -> Mapping[str, Decimal]:
+        """Coin to venue minus ledger, where it counts and nothing explains it."""
+        return self.conservation.unexplained
 
     def drift_value(self) -> Decimal:
-        """Unexplained differences in the account's currency, all counted as positive; a coin without a price as 1."""
-        config = self._desk.config
-        parts = []
-        for coin, gap in self.unexplained.items():
-            rate = self._desk.rate(coin, config.currency)
-            parts.append(times(gap.copy_abs(), rate if rate is not None else decimal_of(1)))
-        return exact_sum(parts)
+        """Unexplained differences in the account's currency."""
+        return self.conservation.drift_value()
 
     async def _report(self, when: str, found: Found) -> None:
         desk = self._desk
@@ -193,17 +151,14 @@ class Reconciler:
                         {coin: canonical(gap) for coin, gap in found.differences.items()}, found.missing, quiet,
                     )
                 )  # fmt: skip
-        drift = self.drift_value()
-        if drift > desk.config.unknown_drift_max:
-            shown = ", ".join(f"{coin} {canonical(gap)}" for coin, gap in self.unexplained.items())
-            if shown != self._alarmed:
-                desk.alert("unexplained_drift", "critical", shown)
-                # at the end nothing trades any more, and the next start compares anew: no state is left behind
-                if desk.books.trading.state is TradingState.ACTIVE and when != "end":
-                    await change_trading_state(desk, TradingState.REDUCING, "core", f"unexplained difference: {shown}")
-            self._alarmed = shown
-        else:
-            self._alarmed = ""
+                if when != "running":
+                    self.conservation.put_proof(work, when, 1, found.missing)
+                if not desk.recall(LEDGER_OPENED):
+                    work.put(Memory(LEDGER_OPENED, str(self._money.read_ms), desk.clock.now_ms()))
+
+
+def _external_key(report: OrderReport) -> str:
+    return f"{EXTERNAL_ORDER}{report.venue_order_id or report.wire_id}"
 
 
 def _lock(locks: dict[str, Decimal], report: OrderReport) -> None:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from tradecore.engine.budget import consume
 from tradecore.engine.desk import Desk, Transaction, ids_of
 from tradecore.engine.evidence import code_of, echo_of
+from tradecore.engine.foreign import ForeignTrades
 from tradecore.engine.holding import move_position
-from tradecore.engine.ledger import entry_event, trade_postings
+from tradecore.engine.ledger import conflict_of, entry_event, trade_postings
 from tradecore.model.events import (
-    DuplicateOrderFound,
     Ids,
     OrderAck,
     OrderDone,
@@ -73,6 +73,10 @@ class Settler:
         """Told of fills after they are durable; they must not wait."""
         self.unled: list[Callable[[ClientOrderId], None]] = []
         """Told of attempts that live though their intent has ended; they must not wait."""
+        self.outsiders: list[Callable[[Sequence[VenueTrade]], None]] = []
+        """Told of trades of the account that are not ours, once booked; they must not wait."""
+        self._foreign = ForeignTrades(desk)
+        self._conflicts: set[tuple[str, str]] = set()
 
     def _tell_unled(self, client_order_id: ClientOrderId) -> None:
         """Tell where evidence brought an order back whose intent has ended: somebody must lead it to its end."""
@@ -120,6 +124,7 @@ class Settler:
         """
         booked: list[Booked] = []
         waiting: list[VenueTrade] = []
+        foreign: list[VenueTrade] = []
         async with self._desk.transaction() as work:
             for trade in trades:
                 attempt = self.find_attempt(trade.wire_id, trade.venue_order_id, trade.symbol)
@@ -128,12 +133,14 @@ class Settler:
                     self._settle_if_whole(work, attempt.client_order_id)
                 elif self._may_be_ours(trade):
                     waiting.append(trade)
-                else:
-                    self._foreign(work, trade)
+                elif self._foreign.book(work, trade):
+                    foreign.append(trade)
             moves = cursor is not None and not waiting and self._desk.recall(f"cursor/{cursor[0]}") != cursor[1]
             if cursor is not None and moves:
                 work.put(Memory(f"cursor/{cursor[0]}", cursor[1], self._desk.clock.now_ms()))
         self._tell(booked)
+        for listener in self.outsiders if foreign else ():
+            listener(foreign)
         for one in booked:
             self._tell_unled(one.fill.client_order_id)
         return booked, waiting
@@ -253,7 +260,11 @@ class Settler:
         now = desk.clock.now_ms()
         intent = row.intent
         fill = Fill(desk.config.account, trade, client_order_id, intent.intent_id, intent.position_id, now)
-        if work.put_already(fill) or desk.store.fill_exists(fill.account, trade.symbol, trade.venue_trade_id):
+        if work.put_already(fill):
+            return
+        stored = desk.store.fill(fill.account, trade.symbol, trade.venue_trade_id)
+        if stored is not None:
+            self._check_repeat(work, stored.trade, trade)
             return
         late = attempt.state is AttemptState.SETTLED
         if late:
@@ -268,6 +279,7 @@ class Settler:
         ids = ids_of(intent, attempt)
         legs = trade_postings(fill)
         work.put(attempt, fill, *legs)
+        self._foreign.take_back(work, trade)
         reservation = work.reservation(intent.intent_id)
         if reservation is not None:
             work.put(consume(reservation, trade))
@@ -283,6 +295,16 @@ class Settler:
         work.put(row._replace(executed_quantity=plus(row.executed_quantity, trade.quantity)))
         position = move_position(self._desk, work, intent, trade, first)
         booked.append(Booked(fill, intent, position))
+
+    def _check_repeat(self, work: Transaction, booked: VenueTrade, told: VenueTrade) -> None:
+        """Alarm, once, where a booked trade comes again with other numbers: an alarm, never an update (R45)."""
+        conflict = conflict_of(booked, told)
+        key = (told.symbol, told.venue_trade_id)
+        if conflict is not None and key not in self._conflicts:
+            self._conflicts.add(key)
+            work.tell(conflict)
+            what = f"{conflict.field} was booked as {conflict.booked}, now {conflict.told}"
+            self._desk.alert("fill_conflict", "critical", f"{told.symbol} {told.venue_trade_id}: {what}")
 
     # The end of an attempt ------------------------------------------------------------------------------------
 
@@ -346,11 +368,6 @@ class Settler:
             tally.orders_filled += 1
         else:
             tally.orders_partly_filled += 1
-
-    def _foreign(self, work: Transaction, trade: VenueTrade) -> None:
-        if trade.wire_id and self._desk.venue.is_ours(trade.wire_id):
-            work.tell(DuplicateOrderFound(trade.symbol, trade.wire_id, f"trade {trade.venue_trade_id} without a row"))
-            self._desk.alert("orphan_trade", "critical", f"{trade.symbol} {trade.wire_id}")
 
     def _ids(self, work: Transaction, attempt: Attempt) -> Ids:
         row = work.intent(attempt.intent_id)

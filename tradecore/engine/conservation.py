@@ -1,0 +1,330 @@
+"""Conservation: the ledger is what the venue holds, coin by coin, or the difference has a name (R46, INV-10).
+
+What counts as a difference is found by `compare`. It is judged: the venue's own trades are read first, and book what
+they explain (fills of ours that were missed, trades of others). The rest is classified (`classify`). Coins that came
+are booked as what they are; coins that went stop entries until an operator resumes, and are booked then. A coin that
+the answer does not name is never taken for zero, and never booked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from tradecore.engine.classify import DriftKind, Gaps, classify, unnamed_fee
+from tradecore.engine.compare import Comparison
+from tradecore.engine.desk import Desk, Transaction
+from tradecore.engine.foreign import LEDGER_OPENED
+from tradecore.engine.ledger import entry_event, transfer
+from tradecore.engine.money import VenueMoney
+from tradecore.engine.resolve import Resolver
+from tradecore.engine.settle import Booked, Settler
+from tradecore.engine.state import change_trading_state
+from tradecore.engine.venuebook import VENUE_BALANCES, dump_venue_book
+from tradecore.model.events import ConservationProof, Drift
+from tradecore.model.fill import VenueTrade
+from tradecore.model.portfolio import TradingState
+from tradecore.model.records import Memory, PostingKind
+from tradecore.model.units import ZERO, Side, canonical, decimal_of, exact_sum, minus, plus, times
+
+_SETTLE_MS: Final = 5_000
+"""Balances lag fills at some venues: a coin is judged so long after its newest fill, at least (F24)."""
+_BOOK_MS: Final = 60_000
+"""What no trade explains is booked so long after the coin's newest fill, at least: a lag must never become an entry."""
+_PROVE_MS: Final = 15_000
+"""How long a proof may wait for an answer that stands, beyond the venue's read lag."""
+_SWEEPS_MAX: Final = 20
+"""Symbols whose trades one judgement reads."""
+_FOUND_MAX: Final = 1_000
+_POSTED: Final = {
+    DriftKind.DEPOSIT: PostingKind.DEPOSIT,
+    DriftKind.DUST: PostingKind.DUST,
+    DriftKind.FEE: PostingKind.FEE,
+}
+"""What is booked on evidence alone, and stops nothing."""
+_ACCEPTED: Final = {
+    DriftKind.WITHDRAWAL: PostingKind.WITHDRAWAL,
+    DriftKind.UNKNOWN: PostingKind.UNKNOWN_DRIFT,
+}
+"""What is booked once an operator has resumed."""
+_ALARM: Final = "drift"
+"""Fact: the differences that stopped entries."""
+
+
+class Conservation:
+    """Judges, books, alarms. One look or proof at a time."""
+
+    def __init__(self, desk: Desk, settler: Settler, resolver: Resolver, money: VenueMoney) -> None:
+        self._desk = desk
+        self._resolver = resolver
+        self._money = money
+        self._comparison = Comparison(desk, money)
+        self._lock = asyncio.Lock()
+        self._kinds: dict[str, tuple[DriftKind, str]] = {}
+        """Coin to what its difference was judged to be, and why."""
+        self._judged: dict[str, Decimal] = {}
+        """Coin to the difference whose trades were read to the end."""
+        self._found: deque[Drift] = deque(maxlen=_FOUND_MAX)
+        """What was explained since the last proof."""
+        self._alarmed = ""
+        self._unfeed: dict[str, Decimal] = {}
+        """Coin to the fees that fills since its last clean look should have named, and did not."""
+        self._sweeping = False
+        settler.listeners.append(self._fills)
+        settler.outsiders.append(self._external)
+
+    @property
+    def unexplained(self) -> Mapping[str, Decimal]:
+        """Coin to venue less ledger, where it counts and is nothing that may simply be booked."""
+        standing = self._comparison.standing
+        return {coin: gap for coin, gap in standing.items() if self._kinds.get(coin, ("",))[0] not in _POSTED}
+
+    def drift_value(self) -> Decimal:
+        """Unexplained differences in the account's currency, all counted as positive; a coin without a price as 1."""
+        config = self._desk.config
+        parts = []
+        for coin, gap in self.unexplained.items():
+            rate = self._desk.rate(coin, config.currency)
+            parts.append(times(gap.copy_abs(), rate if rate is not None else decimal_of(1)))
+        return exact_sum(parts)
+
+    # Looks ----------------------------------------------------------------------------------------------------
+
+    async def look(self, when: str, missing: list[str]) -> Mapping[str, Decimal]:
+        """Read the balances once, and judge what counts.
+
+        Args:
+            when: ``start``, ``running`` or ``end``.
+            missing: Gets ``balances`` where there was no answer.
+        Returns:
+            Coin to venue less ledger, as found, before anything was booked.
+        """
+        async with self._lock:
+            unread: list[str] = []
+            found = await self._comparison.look(unread, 0 if when == "end" else _SETTLE_MS)
+            if not unread:
+                await self._judge(when)
+            missing += unread
+            return found
+
+    async def prove(self) -> None:
+        """Look until the answer stands, judge it, and book the proof: the job of each `conservation_s` (R46)."""
+        clock = self._desk.clock
+        until_ms = clock.now_ms() + self._desk.venue.timing.read_lag_ms + _PROVE_MS
+        async with self._lock:
+            looks = 0
+            while True:
+                missing: list[str] = []
+                found = await self._comparison.look(missing, _SETTLE_MS)
+                looks += 1
+                stands = all(self._comparison.standing.get(coin) == gap for coin, gap in found.items())
+                if missing or stands or clock.now_ms() >= until_ms:
+                    break
+                await clock.sleep(min(2.0 ** (looks - 1), 8.0))
+            if not missing:
+                await self._judge("running")
+            async with self._desk.transaction() as work:
+                self.put_proof(work, "running", looks, missing)
+
+    # Judgement ------------------------------------------------------------------------------------------------
+
+    async def _judge(self, when: str) -> None:
+        """Find out what differences that count are, once for each; alarm what nothing explains."""
+        self._drop_what_is_gone()
+        await self._leave_to_others()
+        standing = self._comparison.standing
+        if any(self._judged.get(coin) != gap for coin, gap in standing.items()):
+            answered = await self._read_trades()
+            for coin, gap in list(standing.items()):
+                if self._comparison.gap(coin) != gap or self._money.moved_within(coin, 0):
+                    self._comparison.forget(coin)  # a trade explained it, or a part: the next look sees what is left
+            self._kinds = dict(self._classified(answered=answered))
+            self._judged = dict(standing) if answered else {}
+        if when != "end":
+            still = {c for c in standing if not self._money.moved_within(c, _BOOK_MS)}
+            await self._book(_POSTED, still)
+            await self._accept()
+        await self._alarm(when)
+
+    def _drop_what_is_gone(self) -> None:
+        """Forget the judgement of differences that no longer stand, and fees that a clean look proved paid."""
+        standing = self._comparison.standing
+        self._kinds = {coin: kind for coin, kind in self._kinds.items() if coin in standing}
+        self._judged = {coin: gap for coin, gap in self._judged.items() if coin in standing}
+        near = self._comparison.busy() | set(self._comparison.suspects)
+        for coin in [c for c in self._unfeed if c not in near and not self._money.moved_within(c, _SETTLE_MS)]:
+            del self._unfeed[coin]
+
+    def _classified(self, *, answered: bool) -> Mapping[str, tuple[DriftKind, str]]:
+        books = self._desk.books
+        held = frozenset(p.symbol.partition("/")[0] for p in books.positions.values())
+        named = frozenset(self._money.balances or {})
+        gaps = Gaps(self._comparison.standing, named, self._unfeed, books.dust, held)
+        return classify(gaps, trades_answered=answered)
+
+    async def _read_trades(self) -> bool:
+        """Read the trades that could explain differences; what they explain is booked on the way.
+
+        Returns:
+            True where every symbol answered and no trade waits for an unproven order.
+        """
+        answered = True
+        opened = int(self._desk.recall(LEDGER_OPENED) or 0)
+        since_ms = max(0, max(opened, self._comparison.clean_ms) - _BOOK_MS)
+        self._sweeping = True
+        try:
+            for symbol in self._symbols(set(self._comparison.standing)):
+                waiting = await self._resolver.sweep(symbol, since_ms)
+                answered = answered and waiting is not None and not waiting
+        finally:
+            self._sweeping = False
+        return answered
+
+    def _symbols(self, coins: set[str]) -> Sequence[str]:
+        """Symbols on which a trade could have made these differences: both of its coins differ, or are busy."""
+        desk = self._desk
+        near = set(self._comparison.suspects) | self._comparison.busy()
+        found = []
+        for symbol, instrument in desk.instruments.items():
+            pair = {instrument.base, instrument.quote}
+            if pair & coins and pair <= near:
+                found.append(symbol)
+        traded = [fact for key, fact in desk.books.memory.items() if key.startswith("cursor/")]
+        newest = [fact.key.removeprefix("cursor/") for fact in sorted(traded, key=lambda fact: -fact.at_ms)]
+        found += [s for s in newest if s not in found and coins.intersection(self._comparison.coins_of(s))]
+        return found[:_SWEEPS_MAX]
+
+    def _fills(self, booked: Sequence[Booked]) -> None:
+        """Take note of fills that nobody knew of, and of fees that a trade does not name."""
+        for one in booked:
+            trade = one.fill.trade
+            if self._sweeping:
+                self._name(trade, "missed_fill", f"trade {trade.venue_trade_id} of {trade.symbol}, our order")
+            instrument = self._desk.instruments.get(trade.symbol)
+            if instrument is not None and not trade.fee:
+                coin, amount = unnamed_fee(instrument, trade, self._desk.rate)
+                self._unfeed[coin] = plus(self._unfeed.get(coin, ZERO), amount)
+
+    def _external(self, trades: Sequence[VenueTrade]) -> None:
+        for trade in trades:
+            for coin in (*trade.symbol.split("/"), trade.fee_currency):
+                self._money.touched(coin)
+            self._name(trade, "external", f"trade {trade.venue_trade_id} of {trade.symbol}, not our order")
+
+    def _name(self, trade: VenueTrade, kind: str, text: str) -> None:
+        base, _, quote = trade.symbol.partition("/")
+        quantity, quoted = trade.quantity, trade.quote_quantity
+        buys = trade.side is Side.BUY
+        moved = {base: quantity, quote: quoted.copy_negate()} if buys else {base: quantity.copy_negate(), quote: quoted}
+        if trade.fee:
+            moved[trade.fee_currency] = minus(moved.get(trade.fee_currency, ZERO), trade.fee)
+        self._found += [Drift(coin, kind, amount, "booked", text) for coin, amount in moved.items()]
+
+    # What is booked and told ----------------------------------------------------------------------------------
+
+    async def _leave_to_others(self) -> None:
+        """Follow coins that were never adopted and of which the ledger holds none: they are not ours to judge."""
+        desk, standing, ignored = self._desk, self._comparison.standing, self._comparison.ignored()
+        theirs = {c: gap for c, gap in standing.items() if not desk.books.balance(c) and c in ignored}
+        if not theirs:
+            return
+        async with desk.transaction() as work:
+            for coin, gap in theirs.items():
+                left = plus(ignored[coin], gap)
+                work.put(Memory(f"ignored/{coin}", canonical(left) if left else "", desk.clock.now_ms()))
+        for coin, gap in theirs.items():
+            self._found.append(Drift(coin, "external", gap, "not adopted", "coins that were never adopted"))
+            self._comparison.forget(coin)
+
+    async def _book(self, posted: Mapping[DriftKind, PostingKind], coins: set[str], by: str = "") -> None:
+        """Book differences of some kinds as entries of their own."""
+        desk, config, standing = self._desk, self._desk.config, self._comparison.standing
+        wanted = {coin: kind for coin, (kind, _) in self._kinds.items() if kind in posted and coin in coins}
+        if not wanted:
+            return
+        now = desk.clock.now_ms()
+        done: dict[str, str] = {}
+        async with desk.transaction() as work:
+            for coin, kind in wanted.items():
+                gap = standing[coin]
+                if self._comparison.gap(coin) != gap:
+                    continue  # something was booked while this waited for its turn
+                if kind is DriftKind.DEPOSIT and not config.adopt_balances and coin != config.currency:
+                    ignored = plus(self._comparison.ignored().get(coin, ZERO), gap)
+                    work.put(Memory(f"ignored/{coin}", canonical(ignored), now))
+                    done[coin] = "not adopted"
+                    continue
+                legs = transfer(f"{posted[kind]}/{config.account}/{coin}/{now}", coin, gap, posted[kind], now)
+                work.put(*legs)
+                work.tell(entry_event(legs))
+                done[coin] = "booked"
+        for coin, how in done.items():
+            kind, text = self._kinds[coin]
+            why = f"{text}; accepted by {by}" if by else text
+            self._found.append(Drift(coin, str(kind), standing[coin], how, why))
+            desk.alert("drift_explained", "info", f"{_shown(coin, standing[coin])} {how} as {kind}: {why}")
+            self._unfeed.pop(coin, None)
+            self._comparison.forget(coin)
+
+    async def _accept(self) -> None:
+        """Book what had stopped entries once an operator has resumed, knowing of it: that is his word for it."""
+        desk = self._desk
+        trading, alarm = desk.books.trading, desk.books.memory.get(_ALARM)
+        if alarm is None or trading.state is not TradingState.ACTIVE or trading.actor == "core":
+            return
+        known = set(alarm.text.split(", "))
+        if trading.since_ms > alarm.at_ms and all(_shown(coin, gap) in known for coin, gap in self.unexplained.items()):
+            await self._book(_ACCEPTED, set(self.unexplained), by=trading.actor)
+
+    async def _alarm(self, when: str) -> None:
+        """Stop entries where more is unexplained than may be; exits go on (R33)."""
+        desk = self._desk
+        if self.drift_value() <= desk.config.unknown_drift_max:
+            self._alarmed = ""
+            if desk.recall(_ALARM) and when == "running":
+                await desk.remember(_ALARM, "")
+            return
+        shown = ", ".join(_shown(coin, gap) for coin, gap in self.unexplained.items())
+        if shown == self._alarmed:
+            return
+        self._alarmed = shown
+        kinds = "; ".join(f"{coin} {kind}: {text}" for coin, (kind, text) in self._kinds.items())
+        desk.alert("unexplained_drift", "critical", f"{shown} ({kinds})")
+        # at the end nothing trades any more, and the next start compares anew: no state is left behind
+        if when == "end" or shown == desk.recall(_ALARM):
+            return
+        await desk.remember(_ALARM, shown)
+        if desk.books.trading.state is TradingState.ACTIVE:
+            await change_trading_state(desk, TradingState.REDUCING, "core", f"unexplained difference: {shown}")
+
+    def put_proof(self, work: Transaction, when: str, looks: int, missing: Sequence[str]) -> None:
+        """Put the proof, and what the venue held for readers beside the process, into a transaction."""
+        comparison, known = self._comparison, self._money.balances is not None
+        seen = {coin: suspect for coin, suspect in comparison.suspects.items() if coin not in comparison.standing}
+        drift = list(self._found)
+        self._found.clear()
+        for coin, gap in comparison.standing.items():
+            kind, text = self._kinds.get(coin, (DriftKind.UNKNOWN, "not judged yet"))
+            drift.append(Drift(coin, str(kind), gap, "named", text))
+        for coin, suspect in seen.items():
+            drift.append(Drift(coin, str(DriftKind.UNKNOWN), suspect.gap, "named", f"seen {suspect.looks} x so far"))
+        busy = comparison.busy()
+        ok = known and not missing and not self.unexplained and not seen
+        work.tell(
+            ConservationProof(
+                when, ok, len(comparison.coins() - busy) if known else 0, looks, tuple(drift), tuple(sorted(busy)),
+                tuple(missing), self.drift_value(), self._money.age_ms if known else -1,
+            )
+        )  # fmt: skip
+        if known and not missing:
+            kinds = {coin: str(kind) for coin, (kind, _) in self._kinds.items() if coin in comparison.standing}
+            kinds |= {coin: str(DriftKind.UNKNOWN) for coin in seen}
+            text = dump_venue_book(comparison.venue_book(kinds))
+            work.put(Memory(VENUE_BALANCES, text, self._desk.clock.now_ms()))
+
+
+def _shown(coin: str, gap: Decimal) -> str:
+    return f"{coin} {canonical(gap)}"
