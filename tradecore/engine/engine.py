@@ -14,6 +14,7 @@ from tradecore.engine.exits import Exits
 from tradecore.engine.guestjobs import GuestJobs
 from tradecore.engine.jobs import Jobs
 from tradecore.engine.leading import Leading
+from tradecore.engine.markout import MarkOuts
 from tradecore.engine.money import VenueMoney
 from tradecore.engine.picture import Pictures
 from tradecore.engine.pipeline import Pipeline
@@ -66,7 +67,7 @@ class Engine:
         self._started_s = 0.0
         self._lag_ms = 0.0
         self._row_lock = asyncio.Lock()
-        self.settler.listeners += [self._touched, self.teller.fills]
+        self.settler.listeners += [self._touched, self.teller.fills, MarkOuts(desk).fills]
         self.row_listeners: list[Callable[[int], None]] = []
         """Told of each row's close as soon as it is taken; they must not wait."""
 

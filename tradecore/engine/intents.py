@@ -72,7 +72,7 @@ async def create_intents(
                 IntentCreated(
                     intent.symbol, str(intent.side), intent.quantity, intent.price, intent.price_cap,
                     times(intent.quantity, intent.price), intent.constraint, intent.signal.plugin, intent.reduces,
-                    intent.signal.reason, intent.position_id or "", intent.expires_ms,
+                    intent.signal.reason, intent.position_id or "", intent.expires_ms, _mid(desk, intent.symbol),
                 ),
                 ids,
             )  # fmt: skip
@@ -80,6 +80,14 @@ async def create_intents(
         if also is not None:
             also(work)
     desk.tally.pending_peak = max(desk.tally.pending_peak, len(desk.books.intents))
+
+
+def _mid(desk: Desk, symbol: str) -> Decimal | None:
+    """The middle of the book now, if it is young enough to price an order: costs are measured from there."""
+    book = desk.feed.book(symbol)
+    if book is None or desk.clock.now_ms() - book.received_ms > desk.config.book_age_ms_max:
+        return None
+    return book.mid
 
 
 async def end_intent(desk: Desk, settler: Settler, intent_id: IntentId, reason: Reason, detail: str) -> IntentRow:

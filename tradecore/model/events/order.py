@@ -24,6 +24,8 @@ class IntentCreated(NamedTuple):
     reason: str
     position_id: str
     expires_ms: int
+    mid: Decimal | None = None
+    """Middle of the book at the decision; ``None`` where a side was empty or no book was young enough."""
 
 
 @event_kind("intent_cleared", Taxonomy.ORDER, booked=True)
@@ -87,6 +89,20 @@ class OrderFill(NamedTuple):
     is_maker: bool
     late: bool
     """It came after the attempt had settled."""
+
+
+@event_kind("mark_out", Taxonomy.ORDER)
+class MarkOut(NamedTuple):
+    """The middle of the book some time after one of our trades: what the fill was worth by then."""
+
+    symbol: str
+    side: str
+    venue_trade_id: str
+    price: Decimal
+    quote_quantity: Decimal
+    delay_s: int
+    """Market time since the trade was booked."""
+    mid: Decimal
 
 
 @event_kind("order_cancel", Taxonomy.ORDER, booked=True)

@@ -1,0 +1,149 @@
+"""Why candidates became no trades, over any span of time, from the journal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tradecore.journal.files import DayFile, day_of, list_files
+from tradecore.journal.why_day import (
+    Cell,
+    Day,
+    Denial,
+    keep_day,
+    kept_day,
+    read_day,
+    total_cells,
+    total_denials,
+)
+from tradecore.model.events import Taxonomy
+
+FINE_MS: Final = 86_400_000
+"""Up to this length the answer counts by five minutes; beyond it whole hours are told."""
+SPAN_MS: Final = 300_000
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 86_400_000
+
+
+class Point(NamedTuple):
+    """A span of time in a symbol's line of margins."""
+
+    start_ms: int
+    margin: float | None
+    """The nearest to a condition, relative to the threshold; ``None`` where nothing was measured."""
+    signals: int
+    """Conditions met and refused."""
+
+
+class Why(NamedTuple):
+    """What became of candidates."""
+
+    first_ms: int
+    """The first span of time told, market time."""
+    last_ms: int
+    candidates: int
+    created: int
+    """Candidates that became intents."""
+    cells: tuple[Cell, ...]
+    """By outcome and guest, the most frequent first."""
+    denials: tuple[Denial, ...]
+    """By outcome, guest and limit, the most frequent first."""
+    line: tuple[Point, ...]
+    """The margins over time; empty where all symbols were asked about."""
+
+    @property
+    def refused(self) -> int:
+        """Signals that were refused."""
+        return sum(denial.times for denial in self.denials)
+
+
+def why(journal: Path, since_ms: int, until_ms: int, symbol: str | None = None) -> Why:
+    """Sum up what became of candidates.
+
+    Args:
+        journal: The journal's folder.
+        since_ms: The first moment, market time. Spans are told whole: five minutes, or hours beyond a day.
+        until_ms: The moment after the last.
+        symbol: Only this symbol; ``None``: all.
+    Raises:
+        DataError: If a day's file cannot be read.
+    """
+    fine = until_ms - since_ms <= FINE_MS
+    span_ms = SPAN_MS if fine else _HOUR_MS
+    first_ms = since_ms // span_ms * span_ms
+    cells: list[Cell] = []
+    denials: list[Denial] = []
+    files = [file for file in list_files(journal, Taxonomy.DECISION) if file.day >= day_of(first_ms * 1_000_000)]
+    for number, file in enumerate(files):
+        if file.day * _DAY_MS >= until_ms:
+            continue
+        over = number + 1 < len(files)
+        whole = first_ms <= file.day * _DAY_MS and (file.day + 1) * _DAY_MS <= until_ms
+        day = _day(journal, file, symbol, over=over, whole=whole and symbol is None, fine=fine)
+        for cell in day.cells:
+            if first_ms <= cell.start_ms < until_ms and (symbol is None or cell.symbol == symbol):
+                cells.append(cell)
+        for denial in day.denials:
+            if first_ms <= denial.start_ms < until_ms and (symbol is None or denial.symbol == symbol):
+                denials.append(denial)
+    return _sum(cells, denials, first_ms, until_ms, None if symbol is None else span_ms)
+
+
+def _day(journal: Path, file: DayFile, symbol: str | None, *, over: bool, whole: bool, fine: bool) -> Day:
+    """One day, from its kept sum where that says enough; a finished day without one is summed up and kept."""
+    if fine:
+        return read_day(file, SPAN_MS)
+    if not over:
+        return read_day(file)
+    kept = kept_day(journal, file, symbol, hours=not whole)
+    return kept if kept is not None else keep_day(journal, file)
+
+
+def _sum(cells: list[Cell], denials: list[Denial], first_ms: int, until_ms: int, span_ms: int | None) -> Why:
+    totals = total_cells(cells)
+    refusals = total_denials(denials)
+    created = sum(cell.times for cell in totals.values() if cell.outcome == "INTENT_CREATED")
+    return Why(
+        min([cell.start_ms for cell in cells], default=first_ms), until_ms,
+        sum(cell.times for cell in totals.values()), created,
+        tuple(sorted(totals.values(), key=lambda cell: (-cell.times, cell.outcome, cell.by))),
+        tuple(sorted(refusals.values(), key=lambda one: (-one.times, one.outcome, one.by, one.limit))),
+        _line(cells, denials) if span_ms is not None else (),
+    )  # fmt: skip
+
+
+def _line(cells: Iterable[Cell], denials: Iterable[Denial]) -> tuple[Point, ...]:
+    """The nearest margin and the refused signals, span by span."""
+    near: dict[int, float | None] = {}
+    signals: dict[int, int] = {}
+    for cell in cells:
+        old = near.get(cell.start_ms)
+        if cell.margin is not None and (old is None or cell.margin < old):
+            near[cell.start_ms] = cell.margin
+        else:
+            near.setdefault(cell.start_ms, None)
+    for denial in denials:
+        signals[denial.start_ms] = signals.get(denial.start_ms, 0) + denial.times
+    return tuple([Point(at, near.get(at), signals.get(at, 0)) for at in sorted(near.keys() | signals.keys())])
+
+
+def nearest(journal: Path, since_ms: int, until_ms: int, most: int) -> tuple[Cell, ...]:
+    """The symbols that came nearest to a condition without meeting it, the nearest first.
+
+    Raises:
+        DataError: If a day's file cannot be read.
+    """
+    found: dict[str, Cell] = {}
+    fine = until_ms - since_ms <= FINE_MS
+    files = [file for file in list_files(journal, Taxonomy.DECISION) if file.day >= day_of(since_ms * 1_000_000)]
+    for number, file in enumerate(files):
+        if file.day * _DAY_MS < until_ms:
+            day = _day(journal, file, None, over=number + 1 < len(files), whole=False, fine=fine)
+            for cell in day.cells:
+                within = since_ms <= cell.row_ms < until_ms
+                if cell.margin is not None and within:
+                    old = found.get(cell.symbol)
+                    if old is None or old.margin is None or cell.margin < old.margin:
+                        found[cell.symbol] = cell
+    return tuple(sorted(found.values(), key=lambda cell: (cell.margin or 0.0, cell.symbol))[:most])

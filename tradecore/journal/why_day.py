@@ -1,0 +1,245 @@
+"""What a day's decisions come to: candidates by hour and reason, refusals after a signal by what refused them.
+
+A finished day is summed up once and kept beside the journal (``index/decision-YYYY-MM-DD.json.gz``), so that a month is
+answered without reading a month. A sum can always be made again from the day's file.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from tradecore.journal.files import DayFile, day_text
+from tradecore.journal.query_lines import day_bytes, matching
+
+FOLDER: Final = "index"
+_VERSION: Final = 1
+_HOUR_MS: Final = 3_600_000
+_DETAIL_MAX: Final = 160
+
+
+class Cell(NamedTuple):
+    """Candidates of one symbol (or of all, where it is empty) that ended alike within one span of time."""
+
+    start_ms: int
+    symbol: str
+    outcome: str
+    by: str
+    unit: str
+    times: int
+    margin: float | None
+    """Of the nearest one, relative to the threshold; ``None`` where nothing was measured."""
+    value: float | None
+    threshold: float | None
+    row_ms: int
+    """When the nearest one was."""
+
+
+class Denial(NamedTuple):
+    """Signals of one symbol that were refused alike within one span of time."""
+
+    start_ms: int
+    symbol: str
+    plugin: str
+    """The guest whose condition was met."""
+    outcome: str
+    by: str
+    limit: str
+    unit: str
+    times: int
+    total: float
+    """Sum of what was measured, for the mean."""
+    least: float | None
+    most: float | None
+    threshold: float | None
+    """Of the newest."""
+    last_ms: int
+    detail: str
+    """Of the newest."""
+
+
+class Day(NamedTuple):
+    """One day of decisions."""
+
+    cells: tuple[Cell, ...]
+    denials: tuple[Denial, ...]
+
+
+def read_day(file: DayFile, span_ms: int = _HOUR_MS) -> Day:
+    """Sum up a day's file.
+
+    Args:
+        span_ms: Length of the spans of time, > 0.
+    Raises:
+        DataError: If the file or a line of it cannot be read.
+    """
+    cells: dict[tuple[int, str, str, str], Cell] = {}
+    denials: dict[tuple[int, str, str, str, str, str], Denial] = {}
+    for raw in matching(day_bytes(file), ("candidate_outcomes", "decision_outcome")):
+        line = orjson.loads(raw)
+        data = line["data"]
+        if line["kind"] == "candidate_outcomes":
+            _take_candidates(cells, data, span_ms)
+        elif data["outcome"] != "INTENT_CREATED":
+            _take_denial(denials, data, span_ms)
+    return Day(tuple(cells.values()), tuple(denials.values()))
+
+
+def _take_candidates(cells: dict[tuple[int, str, str, str], Cell], data: Mapping[str, Any], span_ms: int) -> None:
+    first = data["first_ms"]
+    start = first // span_ms * span_ms
+    for group in data["groups"]:
+        outcome, by, unit = group["outcome"], group["by"], group["unit"]
+        margins = group["margins"]
+        for at, symbol in enumerate(group["symbols"]):
+            key = (start, symbol, outcome, by)
+            old = cells.get(key)
+            times = group["counts"][at] + (old.times if old is not None else 0)
+            margin = _number(margins[at]) if margins else None
+            if margin is None or (old is not None and old.margin is not None and old.margin <= margin):
+                cells[key] = (
+                    old._replace(times=times)
+                    if old is not None
+                    else Cell(start, symbol, outcome, by, unit, times, None, None, None, first)
+                )
+            else:
+                cells[key] = Cell(
+                    start, symbol, outcome, by, unit, times, margin, _number(group["values"][at]),
+                    _number(group["thresholds"][at]), first + group["offsets_ms"][at],
+                )  # fmt: skip
+
+
+def _take_denial(
+    denials: dict[tuple[int, str, str, str, str, str], Denial], data: Mapping[str, Any], span_ms: int
+) -> None:
+    start = data["row_ms"] // span_ms * span_ms
+    value, threshold = _number(data.get("limit_value")), _number(data.get("limit_threshold"))
+    limit = data.get("limit", "")
+    one = Denial(
+        start, data["symbol"], data["plugin"], data["outcome"], data["decided_by"], limit, data.get("limit_unit", ""),
+        1, value or 0.0, value, value, threshold, data["row_ms"], data["detail"][:_DETAIL_MAX],
+    )  # fmt: skip
+    key = (start, one.symbol, one.plugin, one.outcome, one.by, limit)
+    old = denials.get(key)
+    denials[key] = one if old is None else joined_denial(old, one)
+
+
+def joined_denial(old: Denial, new: Denial) -> Denial:
+    """Two sums of the same kind of refusal as one; the newer one's threshold and detail stay."""
+    last = new if new.last_ms >= old.last_ms else old
+    known = [value for value in (old.least, new.least) if value is not None]
+    highest = [value for value in (old.most, new.most) if value is not None]
+    return last._replace(
+        start_ms=min(old.start_ms, new.start_ms), times=old.times + new.times, total=old.total + new.total,
+        least=min(known, default=None), most=max(highest, default=None),
+    )  # fmt: skip
+
+
+def joined_cell(old: Cell, new: Cell) -> Cell:
+    """Two sums of candidates that ended alike as one; the nearest of both stays."""
+    near = new if new.margin is not None and (old.margin is None or new.margin < old.margin) else old
+    return near._replace(start_ms=min(old.start_ms, new.start_ms), times=old.times + new.times)
+
+
+def _number(value: Any) -> float | None:
+    """A number of the journal: a float, or a decimal's text; ``None`` where there is none to reckon with."""
+    if value is None or value in ("nan", "inf", "-inf", "NaN"):
+        return None
+    return float(value)
+
+
+# Kept sums -------------------------------------------------------------------------------------------------------
+
+
+def index_path(journal: Path, file: DayFile) -> Path:
+    """Where the sum of a day is kept."""
+    return journal / FOLDER / f"{file.taxonomy.value}-{day_text(file.day)}.json.gz"
+
+
+def keep_day(journal: Path, file: DayFile) -> Day:
+    """Sum up a finished day and keep the sum; where it cannot be written it is made again the next time.
+
+    Raises:
+        DataError: If the day's file cannot be read.
+    """
+    day = read_day(file)
+    path = index_path(journal, file)
+    lines = [orjson.dumps({"version": _VERSION, "day": file.day}), orjson.dumps(_totals(day))]
+    by_symbol: dict[str, tuple[list[Cell], list[Denial]]] = {}
+    for cell in day.cells:
+        by_symbol.setdefault(cell.symbol, ([], []))[0].append(cell)
+    for denial in day.denials:
+        by_symbol.setdefault(denial.symbol, ([], []))[1].append(denial)
+    lines += [orjson.dumps([symbol, *by_symbol[symbol]]) for symbol in sorted(by_symbol)]
+    draft = path.with_name(f"{path.name}.tmp")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        draft.write_bytes(gzip.compress(b"\n".join(lines) + b"\n", 6, mtime=0))
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)  # a folder that is only read: the answer is the same, only slower
+    return day
+
+
+def _totals(day: Day) -> tuple[list[Cell], list[Denial]]:
+    """A day without its symbols and hours."""
+    return list(total_cells(day.cells).values()), list(total_denials(day.denials).values())
+
+
+def total_cells(cells: Iterable[Cell]) -> dict[tuple[str, str], Cell]:
+    """Join cells by outcome and guest; each names the symbol of its nearest miss."""
+    found: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        key = (cell.outcome, cell.by)
+        found[key] = joined_cell(found[key], cell) if key in found else cell
+    return found
+
+
+def total_denials(denials: Iterable[Denial]) -> dict[tuple[str, str, str], Denial]:
+    """Join refusals by outcome, guest and limit."""
+    found: dict[tuple[str, str, str], Denial] = {}
+    for denial in denials:
+        key = (denial.outcome, denial.by, denial.limit)
+        found[key] = joined_denial(found[key], denial) if key in found else denial
+    return found
+
+
+def kept_day(journal: Path, file: DayFile, symbol: str | None, *, hours: bool) -> Day | None:
+    """Read a kept sum.
+
+    Args:
+        symbol: Only this symbol; ``None``: all.
+        hours: Keep hours and symbols apart; else the day's totals are enough.
+    Returns:
+        ``None`` where there is none, or it is of another version.
+    """
+    try:
+        raw = gzip.decompress(index_path(journal, file).read_bytes())
+        head, totals, rest = raw.split(b"\n", 2)
+        if orjson.loads(head)["version"] != _VERSION:
+            return None
+        if symbol is None and not hours:
+            cells, denials = orjson.loads(totals)
+            return Day(tuple([Cell(*cell) for cell in cells]), tuple([Denial(*one) for one in denials]))
+        return _of_symbols(rest, symbol)
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return None  # whatever is wrong with it, it can be made again from the day itself
+
+
+def _of_symbols(rest: bytes, symbol: str | None) -> Day:
+    if symbol is not None:
+        start = rest.find(b"[" + orjson.dumps(symbol) + b",")
+        lines = [rest[start : rest.find(b"\n", start)]] if start >= 0 else []
+    else:
+        lines = rest.splitlines()
+    cells: list[Cell] = []
+    denials: list[Denial] = []
+    for line in lines:
+        _, some, others = orjson.loads(line)
+        cells += [Cell(*cell) for cell in some]
+        denials += [Denial(*one) for one in others]
+    return Day(tuple(cells), tuple(denials))
