@@ -114,15 +114,19 @@ def test_the_newest_of_quote_and_whole_book_is_shown():
     deep = Book(A, 5, (Level(Decimal(99), Decimal(1)), Level(Decimal(98), Decimal(9))), (), "rest")
     quotes.note_book(deep)
     assert quotes.book(A) is deep
-    quotes.note(quote(6), 6)
-    assert len(quotes.book(A).bids) == 1
-    quotes.note_book(deep._replace(received_ms=7))
+    quotes.note(quote(6, size=3.0), 6)
+    assert quotes.book(A).bids == (Level(Decimal(99), Decimal(3)), Level(Decimal(98), Decimal(9)))
+    quotes.note(quote(7, bid=98.5), 7)
+    assert [level.price for level in quotes.book(A).bids] == [Decimal("98.5"), 98]
+    quotes.note(quote(2_006, bid=98.5), 2_006)
+    assert len(quotes.book(A).bids) == 1, "what stood behind two seconds ago says nothing"
+    quotes.note_book(deep._replace(received_ms=2_007))
     assert len(quotes.book(A).bids) == 2
     quotes.note_book(deep)
-    assert quotes.book(A).received_ms == 7
+    assert quotes.book(A).received_ms == 2_007
     quotes.shut(frozenset({A}))
     assert quotes.book(A) is None
-    assert quotes.fresh(A, 7) is None
+    assert quotes.fresh(A, 2_007) is None
 
 
 def test_a_stranger_is_not_kept():

@@ -20,6 +20,8 @@ from tradecore.ports.quotes import Quote
 
 _NAN: Final = float("nan")
 _INF: Final = float("inf")
+_DEEP_MS: Final = 2_000
+"""Age up to which a whole book still tells what stands behind a newer quote."""
 
 
 def price_in(bid: float, ask: float, last: float) -> float:
@@ -97,7 +99,7 @@ class Quotes:
         """Take a whole book that was read."""
         line = self._lines.get(book.symbol)
         if line is not None and (line.deep is None or book.received_ms >= line.deep.received_ms):
-            line.deep = book
+            line.deep, line.book = book, None
 
     def shut(self, symbols: frozenset[str]) -> None:
         """Name the symbols that cannot be traded now: they have neither price nor book."""
@@ -121,7 +123,11 @@ class Quotes:
         return None if line is None or line.price_ms < 0 else Step(line.price_ms, line.price)
 
     def book(self, symbol: str) -> Book | None:
-        """The newest book known, whole or the best level of each side; ``None`` where there is none or no trading."""
+        """The newest book known; ``None`` where there is none, or the symbol cannot be traded now.
+
+        A quote younger than the book read last shows the best level of each side; what that book, if it is no more than
+        two seconds older, had behind them still counts.
+        """
         line = self._lines.get(symbol)
         if line is None or symbol in self._shut:
             return None
@@ -130,6 +136,8 @@ class Quotes:
             return deep
         if line.book is None:
             line.book = book_of(quote)
+            if deep is not None and quote.received_ms - deep.received_ms <= _DEEP_MS:
+                line.book = _with_behind(line.book, deep)
         return line.book
 
     def older_than(self, age_ms: int, now_ms: int) -> tuple[str, ...]:
@@ -155,6 +163,15 @@ def book_of(quote: Quote) -> Book:
         return Book(quote.symbol, quote.received_ms, (), (), quote.source)
     bids, asks = _level(quote.bid, quote.bid_quantity), _level(quote.ask, quote.ask_quantity)
     return Book(quote.symbol, quote.received_ms, bids, asks, quote.source)
+
+
+def _with_behind(book: Book, deep: Book) -> Book:
+    """Put the levels of an older, whole book behind the best ones of a quote."""
+    if not book.bids or not book.asks:
+        return book
+    bids = tuple(level for level in deep.bids if level.price < book.bids[0].price)
+    asks = tuple(level for level in deep.asks if level.price > book.asks[0].price)
+    return book._replace(bids=book.bids + bids, asks=book.asks + asks)
 
 
 def _level(price: float, quantity: float) -> tuple[Level, ...]:
