@@ -22,11 +22,9 @@ from tradecore.model.places import MEASURED, STORE_FILE
 from tradecore.settings import Resolved, duration_s, resolve
 from tradecore.settings.combinations import World
 from tradecore.settings.sections import Settings
+from tradecore.store.folder import LATEST, STATE_ROOT, named_state
 from tradecore.store.queries import open_reader
 from tradecore.venues.twin.build import with_fees
-
-LATEST = "latest"
-STATE_ROOT = Path("state")
 
 
 class Options(NamedTuple):
@@ -275,19 +273,3 @@ def state_folder(prepared: Prepared) -> Path | None:
     except OSError as error:
         raise StateFolderError(f"expected a folder that can be written at {STATE_ROOT}, was: {error}") from error
     return folder
-
-
-def named_state(wanted: Path) -> Path:
-    """Turn ``latest`` into the newest run's folder; any other path stays as it is.
-
-    Raises:
-        StateFolderError: If there is no newest run.
-    """
-    if wanted == Path():
-        raise StateFolderError("expected a folder of the run's own, was empty or the current one")
-    if str(wanted) != LATEST or wanted.exists():
-        return wanted
-    link = STATE_ROOT / LATEST
-    if not link.exists():
-        raise StateFolderError(f"expected a run that was kept below {STATE_ROOT}/, found none")
-    return link.resolve()

@@ -27,8 +27,8 @@ def find(state: Path) -> Kept:
     Raises:
         StateFolderError: If there is none.
     """
-    from tradecore.app.prepare import named_state
     from tradecore.model.places import STORE_FILE
+    from tradecore.store.folder import named_state
 
     folder = named_state(state)
     return Kept(folder, os.environ.get(STORE_URL) or folder / STORE_FILE)
