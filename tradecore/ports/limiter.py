@@ -32,6 +32,9 @@ class Limiter(Protocol):
     def penalize(self, retry_after_s: float | None) -> None:
         """Take note of a 429 or 418: nobody is let through before it is over. ``None``: the venue named no time."""
 
+    def observe(self, used_weight: int) -> None:
+        """Take note of what the venue has counted for our address in this minute, by whoever used it."""
+
     @property
     def banned_until_ms(self) -> int:
         """End of the ban in market time; 0 where there is none."""

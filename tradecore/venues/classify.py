@@ -78,7 +78,8 @@ def _told(judged: _Judged) -> str:
     return f"{text}: {excerpt_of(judged.message)}" if judged.message else text
 
 
-def _object_of(body: str | None) -> dict[str, Any] | None:
+def object_of(body: str | None) -> dict[str, Any] | None:
+    """A body as a JSON object; ``None`` where it is none."""
     try:
         payload = parse_json(body)
     except ValueError:
@@ -113,7 +114,7 @@ def classify_place(
         return Placement(PlacementKind.NOT_SENT, Reason.NOT_SENT, "", detail, None, None, reply.latency_ms, wait)
     if reply.status is None:
         return unknown(excerpt_of(reply.error) or "no answer came")
-    payload = _object_of(reply.body)
+    payload = object_of(reply.body)
     if reply.status >= 500:
         judged = _error_of(payload, rules) if payload is not None else None
         return unknown(f"http {reply.status}: {excerpt_of(reply.body)}", judged.code if judged else "")
@@ -171,7 +172,13 @@ def _report_or_bare(payload: Mapping[str, Any], rules: VenueRules, order: NewOrd
 
 
 def classify_cancel(
-    reply: RawReply, rules: VenueRules, symbol: str, wire_id: str, venue_order_id: str = ""
+    reply: RawReply,
+    rules: VenueRules,
+    symbol: str,
+    wire_id: str,
+    venue_order_id: str = "",
+    *,
+    parsed: Mapping[str, Any] | None = None,
 ) -> Cancelation:
     """Judge the answer to a cancel. No answer proves that the order is gone: it is read afterwards.
 
@@ -179,18 +186,22 @@ def classify_cancel(
         symbol: Our name of the symbol.
         wire_id: Our id of the order.
         venue_order_id: The venue's; may be empty.
+        parsed: The cancelled order in Binance's field names, where another than the rules found it; empty where the
+            venue took the cancel without naming the order.
     """
     wait = retry_after_of(reply)
     if not reply.entered or reply.status is None:
         return Cancelation(CancelKind.UNKNOWN, "", excerpt_of(reply.error) or "no answer came", None, wait)
-    payload = _object_of(reply.body)
+    payload = object_of(reply.body)
     judged = _error_of(payload, rules) if payload is not None else None
     if judged is not None:
         gone = reply.status < 500 and judged.code in rules.missing_codes
         return Cancelation(
             CancelKind.NOT_FOUND if gone else CancelKind.UNKNOWN, judged.code, _told(judged), None, wait
         )  # fmt: skip
-    facts = rules.canceled(payload) if payload is not None else None
+    facts = parsed
+    if facts is None and payload is not None:
+        facts = rules.canceled(payload)
     found = order_id_of(facts, rules) if facts is not None else ""
     if facts is None or reply.status != 200 or (facts and not found):
         return Cancelation(CancelKind.UNKNOWN, "", f"http {reply.status}: {excerpt_of(reply.body)}", None, wait)

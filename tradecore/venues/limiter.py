@@ -102,6 +102,18 @@ class RequestLimiter:
             wait_s = retry_after_s if self._strikes == 1 else max(retry_after_s, grown_s)
         self._banned_until_s = now_s + wait_s
 
+    def observe(self, used_weight: int) -> None:
+        """Charge what the venue counted beyond our own figure: other programs on the address, or a weight too low.
+
+        A venue counts from the start of its minute, we over any 60 s, so its figure is never above ours by ourselves.
+
+        Args:
+            used_weight: As the venue's header says, >= 0.
+        """
+        self._forget(self._clock.monotonic_s())
+        if used_weight > self._weight:
+            self._charge(used_weight - self._weight)
+
     @property
     def banned_until_ms(self) -> int:
         """End of the ban in market time; 0 where there is none."""
@@ -143,8 +155,7 @@ class RequestLimiter:
     def _delay(self, priority: Priority, weight: int) -> float:
         """Seconds until a request could go if nobody else went; 0 or less where it can go now."""
         now_s = self._clock.monotonic_s()
-        while self._used and now_s - self._used[0][0] >= _WINDOW_S:
-            self._weight -= self._used.popleft()[1]
+        self._forget(now_s)
         ban_s = self._banned_until_s - now_s
         allowed = max(1, int(self._limit * SHARES[priority]))
         # One request heavier than the whole share may go when the minute is empty.
@@ -156,6 +167,10 @@ class RequestLimiter:
             if over <= 0:
                 return max(ban_s, at_s + _WINDOW_S - now_s)
         raise AssertionError("the weights of a minute do not add up")
+
+    def _forget(self, now_s: float) -> None:
+        while self._used and now_s - self._used[0][0] >= _WINDOW_S:
+            self._weight -= self._used.popleft()[1]
 
     def _charge(self, weight: int) -> None:
         self._used.append((self._clock.monotonic_s(), weight))

@@ -59,7 +59,7 @@ class CcxtAccountHints:
         self._on_order = on_order
         self._link = Link(
             "account", self._source.connect, self._watch, clock=self._clock, generator=self._generator,
-            times=self._times, note=self._note, now_ms=self._source.now_ms, on_connected=on_connected,
+            times=self._times, note=self._note, on_connected=on_connected,
         )  # fmt: skip
         self._tasks.append(asyncio.create_task(self._link.run()))
 

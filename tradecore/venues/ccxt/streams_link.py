@@ -78,7 +78,6 @@ class Link:
         generator: Seeded, for the jitter.
         times: Patience.
         note: Told of each connection made and lost; must not wait.
-        now_ms: Time for signed requests, milliseconds.
         on_connected: Told when the venue answered the subscription; must not wait.
     """
 
@@ -92,7 +91,6 @@ class Link:
         generator: random.Random,
         times: LinkTimes,
         note: Callable[[StreamNote], None],
-        now_ms: Callable[[], int],
         on_connected: Callable[[], None],
     ) -> None:  # fmt: skip
         self.name: Final = name
@@ -102,7 +100,6 @@ class Link:
         self._backoff: Final = Backoff(times, generator)
         self._times: Final = times
         self._note: Final = note
-        self._now_ms: Final = now_ms
         self._on_connected: Final = on_connected
         self._ears: Ears | None = None
         self._news_s = 0.0
@@ -131,7 +128,7 @@ class Link:
 
     async def _connection(self) -> str:
         """Live through one connection. Returns why it ended."""
-        ears = Ears(self._clock, self._now_ms, asyncio.get_running_loop())
+        ears = Ears(self._clock, asyncio.get_running_loop())
         try:
             exchange = await self._make(ears)
         except Exception as error:  # noqa: BLE001 - markets that could not be read: a failed dial like any other

@@ -78,7 +78,7 @@ class CcxtQuoteStream:
             link = Link(
                 f"quotes {number}", self._source.connect, self._watch_of(tuple(wanted[first : first + size])),
                 clock=self._clock, generator=self._generator, times=self._times, note=self._note,
-                now_ms=self._source.now_ms, on_connected=_nothing,
+                on_connected=_nothing,
             )  # fmt: skip
             self._links.append(link)
             self._tasks.append(asyncio.create_task(link.run()))

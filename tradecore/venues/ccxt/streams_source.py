@@ -3,45 +3,63 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from tradecore.venues.ccxt.streams_wire import Ears, Transport, let_go, make_exchange, open_transport, pro_class
+from tradecore.ports.clock import Clock
+from tradecore.venues.ccxt.exchange import ClockOffset, build
+from tradecore.venues.ccxt.keys import ApiKeys
+from tradecore.venues.ccxt.streams_wire import Ears, attach, let_go, pro_class
+from tradecore.venues.ccxt.transport import HttpTransport
+from tradecore.venues.ccxt.ways import ways_of
+
+Markets = Callable[[], Awaitable[Any]]
 
 
 class StreamSource:
     """Makes an exchange object for each connection.
 
     Args:
-        name: ccxt's id of the exchange.
-        config: As ccxt takes it, keys and addresses included; never shown.
-        now_ms: Time for signed requests, the venue's as far as it was measured, milliseconds.
+        exchange_id: As ``binance``.
+        clock: Market time.
+        keys: Empty for public streams.
+        base_url: Address of a wire server on this machine; empty is the exchange itself.
+        offset: By how much the exchange's clock is ahead, shared with whoever measures it; ``None`` is not at all.
         ping_s: Pause between pings, seconds, > 0.
-        markets: Gives a ccxt object of this exchange with loaded markets; ``None`` reads them here, once.
+        markets: Gives ccxt's object of this exchange with its markets loaded; ``None`` reads them here, once.
     Raises:
-        SettingsError: If ccxt.pro knows no such exchange.
+        SettingsError: If ccxt cannot stream from the exchange.
     """
 
     def __init__(
         self,
-        name: str,
-        config: Mapping[str, Any],
-        now_ms: Callable[[], int],
-        ping_s: float,
-        markets: Callable[[], Awaitable[Any]] | None = None,
+        exchange_id: str,
+        clock: Clock,
+        *,
+        keys: ApiKeys | None = None,
+        base_url: str = "",
+        offset: ClockOffset | None = None,
+        ping_s: float = 10.0,
+        markets: Markets | None = None,
     ) -> None:
-        self.name: Final = name
-        self.now_ms: Final = now_ms
-        self._kind: Final = pro_class(name)
-        self._config: Final = dict(config)
+        self.name: Final = exchange_id
+        self._class: Final = pro_class(exchange_id)
+        self._clock: Final = clock
+        self._keys: Final = keys or ApiKeys()
+        self._base_url: Final = base_url
+        self._offset: Final = offset or ClockOffset()
         self._ping_s: Final = ping_s
         self._markets: Final = markets
         self._loaded: Any = None
         self._loading: Final = asyncio.Lock()
-        self._transport: Transport | None = None
+        self._transport: Final = HttpTransport()
 
     def __repr__(self) -> str:
         return f"StreamSource({self.name!r})"
+
+    def hide(self, text: str) -> str:
+        """A text without our keys."""
+        return self._keys.scrub(text)
 
     async def connect(self, ears: Ears) -> Any:
         """Make an exchange object that knows the markets; it dials when something is watched.
@@ -49,9 +67,11 @@ class StreamSource:
         Raises:
             Exception: Whatever ccxt raises where the markets cannot be read.
         """
-        if self._transport is None:
-            self._transport = open_transport()
-        exchange = make_exchange(self._kind, self._config, ears, self._transport, self._ping_s)
+        exchange = build(
+            self._class, ways=ways_of(self.name), clock=self._clock, offset=self._offset, keys=self._keys,
+            transport=self._transport, base_url=self._base_url,
+        )  # fmt: skip
+        attach(exchange, ears, self._ping_s)
         try:
             exchange.set_markets_from_exchange(await self._with_markets(exchange))
         except BaseException:
@@ -70,6 +90,4 @@ class StreamSource:
 
     async def close(self) -> None:
         """Close the session. May be called twice."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.session.close()
+        await self._transport.close()

@@ -8,17 +8,16 @@ tasks and timers that outlive `close`. So every connection gets an exchange obje
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 import ccxt.pro
-import certifi
-from aiohttp import ClientSession, ClientWSTimeout, TCPConnector
+from aiohttp import ClientWSTimeout
 from ccxt.async_support.base.ws.client import Client
 
-from tradecore.errors import RetryableVenueError, SettingsError
+from tradecore.errors import SettingsError
 from tradecore.ports.clock import Clock
+from tradecore.venues.ccxt.exchange import class_of
 
 _CLOSE_S: Final = 2.0
 """A peer that does not answer our close frame within this is not waited for."""
@@ -33,13 +32,11 @@ class Ears:
 
     Args:
         clock: Market time.
-        now_ms: Time for signed requests, the venue's as far as it was measured, milliseconds.
         loop: The running loop.
     """
 
-    def __init__(self, clock: Clock, now_ms: Callable[[], int], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
         self.clock: Final = clock
-        self.now_ms: Final = now_ms
         self.keeper: Final = TaskKeeper(loop)
         self.connected = False
         self.spoke: Final = asyncio.Event()
@@ -114,7 +111,7 @@ class _Socket(Client):  # type: ignore[misc]  # ccxt ships no types
         except Exception as error:  # noqa: BLE001 - raised in a callback it would leave the socket without a reader
             self.ears.give_up(f"message could not be read: {type(error).__name__}")
 
-    def create_connection(self, session: ClientSession) -> Any:
+    def create_connection(self, session: Any) -> Any:
         return session.ws_connect(
             self.url, autoping=False, autoclose=False, headers=self.options.get("headers"), compress=_DEFLATE_WINDOW,
             max_msg_size=_FRAME_BYTES, timeout=ClientWSTimeout(ws_close=_CLOSE_S),
@@ -142,10 +139,6 @@ class Listening:
 
     ears: Ears
     pings: float
-
-    def milliseconds(self) -> int:
-        """Time for signed requests."""
-        return self.ears.now_ms() if "ears" in self.__dict__ else 0
 
     def client(self, url: str) -> Any:
         """Make or find a connection; ours in the place of ccxt's."""
@@ -211,48 +204,28 @@ def reason_of(error: object) -> str:
     return f"{type(error).__name__}: {text[:160]}".rstrip(": ")
 
 
-def pro_class(name: str) -> type[Any]:
-    """Find ccxt.pro's class of an exchange, with our ears mixed in.
+def pro_class(exchange_id: str) -> type[Any]:
+    """ccxt.pro's class of an exchange, with our ears mixed in.
 
     Raises:
-        SettingsError: If ccxt.pro knows no such exchange.
+        SettingsError: If ccxt knows no such exchange, or cannot stream from it.
     """
-    found = getattr(ccxt.pro, name, None) if name in ccxt.pro.exchanges else None
-    if found is None:
-        raise SettingsError(f"venue.name: expected an exchange that ccxt streams from, was {name!r}")
-    return type(f"Listening{name.capitalize()}", (Listening, found), {})
+    if exchange_id not in ccxt.pro.exchanges:
+        raise SettingsError(f"venue.exchange: expected an exchange that ccxt streams from, was {exchange_id!r}")
+    return type(f"Listening{exchange_id.capitalize()}", (Listening, class_of(exchange_id, ccxt.pro)), {})
 
 
-class Transport(NamedTuple):
-    """What all connections of a stream share."""
-
-    session: ClientSession
-    context: ssl.SSLContext
-
-
-def open_transport() -> Transport:
-    """Open a session that trusts the certificates that ccxt trusts."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    return Transport(ClientSession(connector=TCPConnector(limit=0, ssl=context)), context)
-
-
-def make_exchange(kind: type[Any], config: Mapping[str, Any], ears: Ears, transport: Transport, ping_s: float) -> Any:
-    """Make an exchange object for one connection.
+def attach(exchange: Any, ears: Ears, ping_s: float) -> None:
+    """Give one exchange object its ears, before it dials.
 
     Args:
-        kind: From `pro_class`.
-        config: As ccxt takes it; keys, options and urls.
+        exchange: Made by `exchange.build` of a class from `pro_class`.
         ping_s: Pause between our pings, seconds, > 0.
-    Raises:
-        RetryableVenueError: If ccxt would throttle by itself: a cancelled task could then stall it for good.
     """
-    exchange = kind({**config, "enableRateLimit": False, "asyncio_loop": ears.keeper, "session": transport.session})
-    exchange.ssl_context = transport.context  # ccxt would make another one for every object
     exchange.ears, exchange.pings = ears, ping_s
-    exchange.timeout_on_exit = 0
-    if exchange.enableRateLimit or int(exchange.options.get("maxRetriesOnFailure", 0)):
-        raise RetryableVenueError(f"{exchange.id}: expected no throttle and no retries of ccxt's own")
-    return exchange
+    exchange.asyncio_loop = ears.keeper
+    exchange.ssl_context = False  # unused: the session has its own, and ccxt would make another for every object
+    exchange.number = float  # quotes are market data, and ccxt adds fees up as numbers
 
 
 async def let_go(exchange: Any) -> None:

@@ -136,6 +136,11 @@ class VenueRules(NamedTuple):
     raw: bool = True
     """True where orders, trades and balances come in Binance's field names."""
 
+    @property
+    def described(self) -> bool:
+        """True where this module knows the form of the venue's acknowledgements."""
+        return self.placed is not nothing
+
     def judged(self, said: Said) -> CodeRule | None:
         """The rule of an error, narrowed by its message; ``None``: a code that is not listed."""
         rule = self.codes.get(said.code)
