@@ -25,6 +25,7 @@ from tradecore.cli.plugins import plugins
 from tradecore.cli.query import query
 from tradecore.cli.run import run
 from tradecore.cli.status import status
+from tradecore.cli.venue import venue
 from tradecore.errors import RetryableVenueError, StoreError, UsageError, VenueRefused
 
 EXIT_NO_ANSWER = 1
@@ -142,5 +143,5 @@ def version() -> None:
     click.echo(f"tradecore {__version__}")
 
 
-for _command in (run, plan, status, halt, reduce, resume, exit_, stop, release, query, plugins, config, version):
+for _command in (run, plan, status, halt, reduce, resume, exit_, stop, release, query, plugins, config, venue, version):
     main.add_command(_command)

@@ -151,9 +151,7 @@ class Control:
                 bool(facts.get("post_only", False)),
             )  # fmt: skip
         except (KeyError, ValueError) as error:
-            raise SettingsError(
-                f"expected symbol, side, price, quantity, client_order_id; unusable: {error}"
-            ) from error
+            raise SettingsError(f"expected an order with price and client_order_id, was unusable: {error}") from error
 
     def _touch(self, what: str, facts: Mapping[str, Any]) -> TwinOrder | Rejected:
         desk = self._desk

@@ -153,9 +153,9 @@ class Public:
         volume, quote = (zero, zero) if day is None else (_amount(day.volume), _amount(day.quote_volume))
         change = minus(last, opened)
         part = ratio(change, opened) if opened else zero
-        percent = float(part) if call.wire == "mexc" else float(part) * 100
+        percent = f"{float(part):.8f}" if call.wire == "mexc" else f"{float(part) * 100:.3f}"
         body: Body = {
-            **touch, "priceChange": _signed(number, change), "priceChangePercent": f"{percent:.4f}",
+            **touch, "priceChange": _signed(number, change), "priceChangePercent": percent,
             "prevClosePrice": number(opened), "lastPrice": number(last), "openPrice": number(opened),
             "highPrice": number(high), "lowPrice": number(low), "volume": number(volume), "quoteVolume": number(quote),
             "openTime": call.now_ms if day is None else day.open_ms, "closeTime": call.now_ms,

@@ -22,6 +22,7 @@ from tradecore.venues.twin.wire.desk import Limits, ReadLag, WireDesk
 from tradecore.venues.twin.wire.door import Door
 from tradecore.venues.twin.wire.keys import ApiKey, KeyRing
 from tradecore.venues.twin.wire.spoil import Reply
+from tradecore.venues.twin.wire.streams import add_streams
 from tradecore.venues.twin.wire.tape import Tape
 
 _HOST: Final = "127.0.0.1"
@@ -90,6 +91,7 @@ class WireServer:
             SettingsError: If a port is taken.
         """
         app = web.Application()
+        add_streams(app, self.desk)
         add_streams(app, self.desk)
         app.router.add_route("*", "/{tail:.*}", self._answer)
         control = web.Application()
