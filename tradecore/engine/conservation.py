@@ -184,7 +184,10 @@ class Conservation:
         return answered
 
     def _symbols(self, coins: set[str]) -> Sequence[str]:
-        """Symbols on which a trade could have made these differences: both of its coins differ, or are busy."""
+        """Symbols on which a trade could have made these differences: both of its coins differ, or are busy.
+
+        Then those traded of late: a purchase and a sale of the same quantity leave a difference in one coin only.
+        """
         desk = self._desk
         near = set(self._comparison.suspects) | self._comparison.busy()
         found = []
@@ -192,10 +195,12 @@ class Conservation:
             pair = {instrument.base, instrument.quote}
             if pair & coins and pair <= near:
                 found.append(symbol)
+        recent = [p.symbol for p in desk.books.positions.values()]
+        recent += [p.symbol for p in reversed(desk.books.closed)]
         traded = [fact for key, fact in desk.books.memory.items() if key.startswith("cursor/")]
-        newest = [fact.key.removeprefix("cursor/") for fact in sorted(traded, key=lambda fact: -fact.at_ms)]
-        found += [s for s in newest if s not in found and coins.intersection(self._comparison.coins_of(s))]
-        return found[:_SWEEPS_MAX]
+        recent += [fact.key.removeprefix("cursor/") for fact in sorted(traded, key=lambda fact: -fact.at_ms)]
+        found += [symbol for symbol in recent if coins.intersection(self._comparison.coins_of(symbol))]
+        return list(dict.fromkeys(found))[:_SWEEPS_MAX]
 
     def _fills(self, booked: Sequence[Booked]) -> None:
         """Take note of fills that nobody knew of, and of fees that a trade does not name."""
