@@ -155,7 +155,6 @@ class _Server:
     async def _tick(self) -> None:
         while True:
             await self._desk.clock.sleep(TICK_S)
-            self._desk.lead()
             if not self._desk.cut.isdisjoint(_CUT):
                 for channel in list(self._talk.hub.channels):
                     channel.cut()
