@@ -163,6 +163,7 @@ class Engine:
             ("health", self._health),
             ("balance_refresh", self._balance_refresh),
             ("reconcile", self._reconcile),
+            ("conservation", self.reconciler.conservation.prove),
             ("retention", self._retention),
         ):
             if name in config.intervals_s:
