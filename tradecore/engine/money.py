@@ -48,7 +48,7 @@ class VenueMoney:
         problem = ""
         try:
             async with asyncio.timeout(desk.config.balance_timeout_s * desk.config.time_scale):
-                await desk.limiter.acquire(Priority.RECONCILE)
+                await desk.limiter.acquire(Priority.RECONCILE, weight=desk.venue.weight_of("balances"))
                 balances = await desk.venue.balances()
         except (TimeoutError, RetryableVenueError, VenueRefused) as error:
             problem = f"{type(error).__name__}: {error}"

@@ -95,7 +95,7 @@ class Reconciler:
 
     async def _open_orders(self, missing: list[str]) -> Sequence[OrderReport] | None:
         try:
-            await self._desk.limiter.acquire(Priority.RECONCILE, weight=3)
+            await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("open_orders_all"))
             return await self._desk.venue.open_orders()
         except (RetryableVenueError, VenueRefused) as error:
             if isinstance(error, RetryableVenueError) and error.retry_after_s is not None:
@@ -109,7 +109,7 @@ class Reconciler:
         async with desk.transaction() as work:
             work.tell(DuplicateOrderFound(report.symbol, report.wire_id, f"{report.status} without a row, cancelled"))
         desk.alert("orphan_order", "critical", f"{report.symbol} {report.wire_id}")
-        await desk.limiter.acquire(Priority.CANCEL)
+        await desk.limiter.acquire(Priority.CANCEL, weight=desk.venue.weight_of("cancel"))
         await desk.venue.cancel(report.symbol, report.wire_id, report.venue_order_id)
 
     async def _foreign(self, report: OrderReport) -> None:

@@ -139,7 +139,10 @@ class Resolver:
         since = (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms
         await self._pause(attempt.intent_id, self._desk.config.unknown_backoff_s[0])
         try:
-            await self._desk.limiter.acquire(Priority.RECONCILE, weight=3)
+            weight_of = self._desk.venue.weight_of
+            await self._desk.limiter.acquire(
+                Priority.RECONCILE, weight=weight_of("open_orders") + weight_of("recent_orders")
+            )
             listed: Sequence[OrderReport] = [
                 *await self._desk.venue.open_orders(attempt.symbol),
                 *await self._desk.venue.recent_orders(attempt.symbol, since),
@@ -233,7 +236,7 @@ class Resolver:
         await self._send_cancel(canceling)
 
     async def _send_cancel(self, attempt: Attempt) -> None:
-        await self._desk.limiter.acquire(Priority.CANCEL)
+        await self._desk.limiter.acquire(Priority.CANCEL, weight=self._desk.venue.weight_of("cancel"))
         answer = await self._desk.venue.cancel(attempt.symbol, attempt.wire_id, attempt.venue_order_id)
         if answer.retry_after_s is not None:
             self._desk.limiter.penalize(answer.retry_after_s)
@@ -270,7 +273,7 @@ class Resolver:
         while True:
             cursor = self._desk.recall(f"cursor/{symbol}")
             try:
-                await self._desk.limiter.acquire(Priority.RECONCILE)
+                await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("trades"))
                 page = await self._desk.venue.trades(symbol, cursor, since_ms)
             except (RetryableVenueError, VenueRefused) as error:
                 self._venue_error("trades", symbol, error)
@@ -284,7 +287,7 @@ class Resolver:
         cursor = ""
         while True:
             try:
-                await self._desk.limiter.acquire(Priority.RECONCILE)
+                await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("trades"))
                 page = await self._desk.venue.trades(symbol, cursor, since_ms)
             except (RetryableVenueError, VenueRefused) as error:
                 self._venue_error("trades", symbol, error)
@@ -299,7 +302,7 @@ class Resolver:
     async def _read(self, attempt: Attempt) -> OrderReport | Literal["no answer"] | None:
         """Read one order by our id: a report, ``None`` for "no such order", or no answer at all."""
         try:
-            await self._desk.limiter.acquire(Priority.RECONCILE)
+            await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("order"))
             return await self._desk.venue.order(attempt.symbol, attempt.wire_id)
         except (RetryableVenueError, VenueRefused) as error:
             self._retry_event("order", attempt, 1, error, 0)

@@ -107,7 +107,10 @@ class Sender:
         desk = self._desk
         intent = desk.books.intents[attempt.intent_id].intent
         asked_ms = desk.clock.now_ms()
-        turn = await desk.limiter.acquire(Priority.ORDER, deadline_ms=None if intent.reduces else intent.expires_ms)
+        turn = await desk.limiter.acquire(
+            Priority.ORDER, weight=desk.venue.weight_of("place"),
+            deadline_ms=None if intent.reduces else intent.expires_ms,
+        )  # fmt: skip
         now = desk.clock.now_ms()
         if now > asked_ms:
             desk.note(RateLimitHit("place", now - asked_ms, "limiter"), ids_of(intent, attempt))

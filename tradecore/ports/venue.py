@@ -70,6 +70,14 @@ class Venue(Protocol):
     def is_ours(self, wire_id: str) -> bool:
         """Tell whether an id has the form of ours (INV-3, orphan adoption)."""
 
+    def weight_of(self, operation: str) -> int:
+        """Tell what a call costs at the limiter, >= 1; whoever calls takes the turn.
+
+        Args:
+            operation: ``place``, ``cancel``, ``order``, ``open_orders`` (of one symbol), ``open_orders_all``,
+                ``recent_orders``, ``trades`` or ``balances``. Every other read takes its own turn.
+        """
+
     async def instruments(self) -> Mapping[str, Instrument]:
         """Read what can be traded, by symbol."""
 

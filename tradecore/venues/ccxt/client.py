@@ -6,6 +6,7 @@ Everything that the market data and the venue ask goes through `Client.ask`.
 from __future__ import annotations
 
 import decimal
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +28,8 @@ _USED: Final = ("x-mbx-used-weight-1m",)
 _TOO_MANY: Final = frozenset({418, 429})
 _PASSING: Final = frozenset({ErrorClass.RATE, ErrorClass.CLOCK, ErrorClass.BUSY})
 _SYNC_TRIES: Final = 3
+_MEASURE_PAUSE_S: Final = 5.0
+"""Between two measurements that doubt asks for: a venue that always blames the clock is not asked each time."""
 
 Note = Callable[[ExchangeCall | RateLimitHit], None]
 
@@ -100,7 +103,9 @@ class Client:
         self._transport: Final = transport
         self._offset: Final = offset
         self._note: Final = note or _ignore
-        self._clock_doubted = False
+        self._clock_doubted = bool(keys)
+        """True until the clocks were compared: nothing is signed on a guess."""
+        self._measure_after_s = -math.inf
         self._closed = False
 
     def __repr__(self) -> str:
@@ -217,8 +222,10 @@ class Client:
         self.doubt_clock(rule.error_class if rule is not None else None)
 
     async def trust_clock(self) -> None:
-        """Measure the clocks again if an answer gave cause; a failed measurement leaves the doubt."""
-        if self._clock_doubted:
+        """Measure the clocks if nobody did or an answer gave cause; a failed measurement leaves the doubt."""
+        now_s = self.clock.monotonic_s()
+        if self._clock_doubted and now_s >= self._measure_after_s:
+            self._measure_after_s = now_s + _MEASURE_PAUSE_S
             try:
                 await self.sync_clock()
             except (RetryableVenueError, VenueRefused):
