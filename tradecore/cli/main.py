@@ -23,6 +23,7 @@ from tradecore.cli.operate import exit_, halt, reduce, release, resume, stop
 from tradecore.cli.plan import plan
 from tradecore.cli.plugins import plugins
 from tradecore.cli.query import query
+from tradecore.cli.replay import replay
 from tradecore.cli.run import run
 from tradecore.cli.status import status
 from tradecore.cli.venue import venue
@@ -143,5 +144,21 @@ def version() -> None:
     click.echo(f"tradecore {__version__}")
 
 
-for _command in (run, plan, status, halt, reduce, resume, exit_, stop, release, query, plugins, config, venue, version):
+for _command in (
+    run,
+    plan,
+    status,
+    halt,
+    reduce,
+    resume,
+    exit_,
+    stop,
+    release,
+    query,
+    replay,
+    plugins,
+    config,
+    venue,
+    version,
+):
     main.add_command(_command)

@@ -19,49 +19,24 @@ MASKED: Final = "***"
 _PAGE: Final = 2_000
 
 
-def rebuild(events: Iterable[BookedEvent], until: Callable[[BookedEvent], bool] | None = None) -> Rebuilt:
-    """Rebuild the account from the journal's booked events.
-
-    Args:
-        events: In the order of their sequence.
-        until: Tells the first event that is not taken any more; ``None`` takes all.
-    """
+def rebuild(events: Iterable[BookedEvent]) -> Rebuilt:
+    """Rebuild the account from the journal's booked events, in the order of its lines."""
     rebuilt = Rebuilt()
     for booked in events:
-        if until is not None and until(booked):
-            break
         rebuilt.take(booked)
     return rebuilt
 
 
-def compare(
-    events: Iterable[BookedEvent], kept: Kept, until: Callable[[BookedEvent], bool] | None = None
-) -> tuple[Rebuilt, Compared]:
-    """Rebuild the account and compare it with the store.
+class Comparison:
+    """Rebuilds the account and compares it with the store on the way.
 
     Args:
-        events: The journal's booked events in the order of its lines.
-        kept: The store.
-        until: Tells the first event that is not taken any more; then only what is never changed is compared.
+        kept: One unchanging picture of the store.
     """
-    comparison = _Comparison(kept)
-    whole = True
-    for booked in events:
-        if until is not None and until(booked):
-            whole = False
-            break
-        comparison.take(booked)
-    if whole:
-        comparison.finish()
-    for contradiction in comparison.rebuilt.contradictions:
-        comparison.found.add(contradiction)
-    return comparison.rebuilt, comparison.found.done()
 
-
-class _Comparison:
     def __init__(self, kept: Kept) -> None:
         self.rebuilt = Rebuilt()
-        self.found = Differences()
+        self._found = Differences()
         self._kept = kept
         self._last = kept.last_sequence()
         first = kept.events_after(0, 1)
@@ -70,6 +45,28 @@ class _Comparison:
         self._page: list[BookedEvent] = []
         self._page_end = 0
 
+    def take_all(self, events: Iterable[BookedEvent], ends: Callable[[BookedEvent], bool] | None = None) -> bool:
+        """Take the journal's events in the order of its lines.
+
+        Args:
+            ends: Tells the first event that is not taken any more; ``None`` takes all.
+        Returns:
+            True where all were taken: then everything that stands was compared, else only what never changes.
+        """
+        for booked in events:
+            if ends is not None and ends(booked):
+                return False
+            self.take(booked)
+        self._finish()
+        return True
+
+    def done(self) -> Compared:
+        """What differs: between journal and store, and within the journal."""
+        for contradiction in self.rebuilt.contradictions:
+            self._found.add(contradiction)
+        self.rebuilt.contradictions.clear()
+        return self._found.done()
+
     # What is never changed ------------------------------------------------------------------------------------
 
     def take(self, booked: BookedEvent) -> None:
@@ -77,10 +74,10 @@ class _Comparison:
         sequence, expected = booked.sequence, self.rebuilt.sequence + 1
         if self.rebuilt.events and sequence != expected:
             back = "the store was put back to an earlier state" if sequence < expected else "events are missing"
-            self.found.differs(sequence, "event sequence", f"{sequence}, {back}", str(expected), "journal")
+            self._found.differs(sequence, "event sequence", f"{sequence}, {back}", str(expected), "journal")
         if sequence > self._last:
             if sequence == self._last + 1:
-                self.found.differs(sequence, "events", f"has {sequence} and on", f"ends with {self._last}")
+                self._found.differs(sequence, "events", f"has {sequence} and on", f"ends with {self._last}")
         else:
             self._compare_event(booked)
         event, ids = booked.stamped.event, booked.stamped.ids
@@ -95,18 +92,18 @@ class _Comparison:
             return
         stored = self._stored(booked.sequence)
         if stored is None:
-            self.found.differs(booked.sequence, "event", kind_of(booked.stamped.event).name, "no such row")
+            self._found.differs(booked.sequence, "event", kind_of(booked.stamped.event).name, "no such row")
             return
         mine, other = booked.stamped, stored.stamped
         if type(mine.event) is not type(other.event):
-            self.found.differs(booked.sequence, "event kind", kind_of(mine.event).name, kind_of(other.event).name)
+            self._found.differs(booked.sequence, "event kind", kind_of(mine.event).name, kind_of(other.event).name)
             return
         name = kind_of(mine.event).name
         pairs = [("at_ns", mine.at_ns, other.at_ns), ("ids", tuple(mine.ids), tuple(other.ids))]
         pairs += [(field, a, b) for field, a, b in zip(mine.event._fields, mine.event, other.event, strict=True)]
         for field, a, b in pairs:
             if a != b and not _masked(a):
-                self.found.differs(booked.sequence, f"event {name} {field}", text_of(a), text_of(b))
+                self._found.differs(booked.sequence, f"event {name} {field}", text_of(a), text_of(b))
 
     def _stored(self, sequence: int) -> BookedEvent | None:
         """The store's event; ``None``: its row is not there."""
@@ -124,34 +121,34 @@ class _Comparison:
             fill for fill in self._kept.fills_of(client_order) if fill.trade.venue_trade_id == event.venue_trade_id
         ]
         if not fills:
-            self.found.differs(sequence, what, "is booked", "no such row")
+            self._found.differs(sequence, what, "is booked", "no such row")
             return
         trade = fills[0].trade
         for field in ("symbol", "side", "price", "quantity", "quote_quantity", "fee", "fee_currency", "is_maker"):
             mine, other = getattr(event, field), getattr(trade, field)
             if mine != other:
-                self.found.differs(sequence, f"{what} {field}", text_of(mine), text_of(other))
+                self._found.differs(sequence, f"{what} {field}", text_of(mine), text_of(other))
 
     def _compare_legs(self, sequence: int, event: LedgerEntry) -> None:
         what = f"ledger entry {event.posting_id}"
         legs = [(leg.account, leg.currency, leg.amount) for leg in self._kept.legs_of(event.posting_id)]
         mine = [(leg.account, leg.currency, leg.amount) for leg in event.legs]
         if not legs:
-            self.found.differs(sequence, what, "is posted", "no such row")
+            self._found.differs(sequence, what, "is posted", "no such row")
         elif len(legs) != len(mine):
-            self.found.differs(sequence, f"{what} legs", str(len(mine)), str(len(legs)))
+            self._found.differs(sequence, f"{what} legs", str(len(mine)), str(len(legs)))
         else:
             for number, (a, b) in enumerate(zip(mine, legs, strict=True)):
                 if a != b:
-                    self.found.differs(sequence, f"{what} leg {number}", text_of(a), text_of(b))
+                    self._found.differs(sequence, f"{what} leg {number}", text_of(a), text_of(b))
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """Compare where the two end, and everything that stands then."""
         rebuilt = self.rebuilt
         if rebuilt.sequence < self._last:
             text = f"ends with {rebuilt.sequence}" if rebuilt.sequence else "holds none"
-            self.found.differs(rebuilt.sequence + 1, "events", text, f"has {rebuilt.sequence + 1} to {self._last}")
-        Standing(rebuilt, self._kept, self.found).compare()
+            self._found.differs(rebuilt.sequence + 1, "events", text, f"has {rebuilt.sequence + 1} to {self._last}")
+        Standing(rebuilt, self._kept, self._found).compare()
 
 
 def _masked(value: object) -> bool:
