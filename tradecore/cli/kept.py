@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from tradecore.store.light import Rows
     from tradecore.store.queries import Reader
+    from tradecore.store.wide import WideRows
 
 STORE_URL = "TRADECORE_STORE__URL"
 
@@ -53,6 +55,27 @@ def holder(folder: Path) -> str | None:
             words = file.read().split()
             return f"pid {words[1]}" if words[:1] == ["pid"] else "a process that has not named itself yet"
         return None
+
+
+def open_rows(kept: Kept) -> Rows | WideRows:
+    """Open the store for reading: at once where it is a SQLite file of this schema, by the full reader elsewhere.
+
+    Raises:
+        StateFolderError: There is no such file.
+        SchemaMismatch: The database has another schema.
+        StoreError: It cannot be reached.
+    """
+    if "://" not in str(kept.store):
+        from tradecore.store.light import Rows
+
+        rows = Rows(Path(kept.store))
+        if rows.current:
+            return rows
+        rows.close()
+    from tradecore.store.queries import open_reader
+    from tradecore.store.wide import WideRows
+
+    return WideRows(open_reader(kept.store))
 
 
 def newest_ms(reader: Reader) -> int:

@@ -1,4 +1,4 @@
-"""State folders by name: where runs are kept, and which is the newest. Imports nothing, so that readers start at once."""
+"""State folders by name: where runs are kept, and which is the newest. Imports nothing: readers start at once."""
 
 from __future__ import annotations
 

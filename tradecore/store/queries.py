@@ -176,6 +176,10 @@ class Reader:
         found = self._fetch(Run, "ORDER BY number DESC LIMIT 1")
         return found[0] if found else None
 
+    def runs(self) -> Sequence[Run]:
+        """Runs on this state, the newest first."""
+        return self._fetch(Run, "ORDER BY number DESC")
+
     def memory(self, prefix: str = "") -> Mapping[str, Memory]:
         """Small facts whose key begins with `prefix`, by key."""
         found = self._fetch(Memory, "WHERE substr(fact, 1, ?) = ? ORDER BY fact", (len(prefix), prefix))

@@ -1,0 +1,147 @@
+"""The whole life of one intent, or of a signal that became none, from the journal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tradecore.journal.files import DayFile, list_files
+from tradecore.journal.query_lines import day_bytes, matching
+from tradecore.journal.read import Line, parse
+from tradecore.model.events import Taxonomy
+
+_DAYS_AROUND: Final = 2
+"""Days after the first trace that are searched too: a life may cross midnight, and settle a day later."""
+_OF_ATTEMPT: Final = ("order_attempt", "order_ack", "order_fill", "order_cancel", "order_done", "order_failed")
+
+
+class AttemptStory(NamedTuple):
+    """One order request."""
+
+    number: int
+    client_order: str
+    venue_order: str
+    request: Mapping[str, Any]
+    """The first event about it; empty where it is not in the journal."""
+    states: tuple[tuple[int, str], ...]
+    """(market nanoseconds, state) in order."""
+    answer: Mapping[str, Any]
+    """The venue's acknowledgement, or the failure; empty where neither came."""
+    latency_ms: float | None
+    fills: tuple[Mapping[str, Any], ...]
+    end: Mapping[str, Any]
+    """How it settled; empty while it has not."""
+
+
+class Story(NamedTuple):
+    """Everything that was written about one signal and its intent. Mappings are empty where nothing was."""
+
+    decision: str
+    intent: str
+    symbol: str
+    signal: Mapping[str, Any]
+    sizing: Mapping[str, Any]
+    checks: tuple[Mapping[str, Any], ...]
+    """One per time the risk guests were asked."""
+    caps: Mapping[str, Any]
+    outcome: Mapping[str, Any]
+    created: Mapping[str, Any]
+    attempts: tuple[AttemptStory, ...]
+    ledger: tuple[Mapping[str, Any], ...]
+    budget: tuple[tuple[str, Mapping[str, Any]], ...]
+    cleared: Mapping[str, Any]
+    lines: tuple[Line, ...]
+    """All of it in order."""
+
+
+def story(journal: Path, name: str) -> Story | None:
+    """Find a life by the id of its intent, its signal or one of its orders.
+
+    Returns:
+        ``None`` where the journal holds no such id.
+    Raises:
+        DataError: If a day's file cannot be read.
+    """
+    text = name.encode()
+    day = _first_day(journal, text)
+    if day is None:
+        return None
+    lines = _around(journal, day, [text])
+    intents = {line.ids.intent for line in lines if name in line.ids} - {""}
+    decisions = {line.ids.decision for line in lines if name in line.ids} - {""}
+    # an order names its intent, an intent its signal: the rest of the life stands under those
+    wanted = sorted({name, *(intents if len(intents) == 1 else ()), *(decisions if len(decisions) == 1 else ())})
+    if wanted != [name]:
+        lines = _around(journal, day, [one.encode() for one in wanted])
+    return _told(lines, min(intents, default=""), min(decisions, default=""))
+
+
+def _first_day(journal: Path, text: bytes) -> int | None:
+    """The newest day with a trace: the small files of orders first, then the decisions."""
+    for taxonomy in (Taxonomy.ORDER, Taxonomy.DECISION):
+        for file in reversed(list_files(journal, taxonomy)):
+            if text in day_bytes(file):
+                return file.day
+    return None
+
+
+def _around(journal: Path, day: int, texts: Sequence[bytes]) -> list[Line]:
+    files: list[DayFile] = []
+    for taxonomy in Taxonomy:
+        files += [file for file in list_files(journal, taxonomy) if day - 1 <= file.day < day + _DAYS_AROUND]
+    found: dict[int, Line] = {}
+    for file in files:
+        data = day_bytes(file)
+        for text in texts:
+            if text in data:
+                found.update((line.seq, line) for line in map(parse, matching(data, (), (text,))))
+    return sorted(found.values(), key=lambda line: (line.at_ns, line.seq))
+
+
+def _told(lines: Sequence[Line], intent: str, decision: str) -> Story:
+    by_kind: dict[str, list[Line]] = {}
+    for line in lines:
+        by_kind.setdefault(line.kind, []).append(line)
+
+    def first(kind: str) -> Mapping[str, Any]:
+        return by_kind[kind][0].data if kind in by_kind else {}
+
+    def last(kind: str) -> Mapping[str, Any]:
+        return by_kind[kind][-1].data if kind in by_kind else {}
+
+    def every(kind: str) -> tuple[Mapping[str, Any], ...]:
+        return tuple([line.data for line in by_kind.get(kind, ())])
+
+    created = first("intent_created")
+    symbol = str(created.get("symbol") or next((line.data["symbol"] for line in lines if "symbol" in line.data), ""))
+    budget = [(line.kind, line.data) for line in lines if line.kind in ("budget_reserved", "budget_released")]
+    return Story(
+        decision, intent, symbol, first("drop_trigger_eval") or first("sell_trigger_eval"),
+        first("sizing_calc") or first("sell_sizing_calc"), every("guards_eval"), last("dynamic_constraints"),
+        last("decision_outcome"), created, _attempts(lines), every("ledger_entry"), tuple(budget),
+        last("intent_cleared"), tuple(lines),
+    )  # fmt: skip
+
+
+def _attempts(lines: Iterable[Line]) -> tuple[AttemptStory, ...]:
+    of: dict[str, list[Line]] = {}
+    for line in lines:
+        if line.kind in _OF_ATTEMPT and line.ids.client_order:
+            of.setdefault(line.ids.client_order, []).append(line)
+    return tuple(sorted([_attempt(order, some) for order, some in of.items()], key=lambda one: one.number))
+
+
+def _attempt(client_order: str, lines: Sequence[Line]) -> AttemptStory:
+    def data(kind: str) -> list[Mapping[str, Any]]:
+        return [line.data for line in lines if line.kind == kind]
+
+    requests, acks, failures, ends = data("order_attempt"), data("order_ack"), data("order_failed"), data("order_done")
+    answer = (acks or failures or [{}])[0]
+    return AttemptStory(
+        int(lines[0].data.get("number", 0)), client_order,
+        next((line.ids.venue_order for line in lines if line.ids.venue_order), ""),
+        requests[0] if requests else {},
+        tuple([(line.at_ns, line.data["state"]) for line in lines if line.kind == "order_attempt"]),
+        answer, answer.get("latency_ms"), tuple(data("order_fill")), (ends or failures or [{}])[-1],
+    )  # fmt: skip
