@@ -92,7 +92,6 @@ class WireServer:
         """
         app = web.Application()
         add_streams(app, self.desk)
-        add_streams(app, self.desk)
         app.router.add_route("*", "/{tail:.*}", self._answer)
         control = web.Application()
         add_control(control, self.desk, self._door, self.token)
