@@ -78,9 +78,11 @@ def test_the_block_holds_the_row_that_closes_now(stage: Stage):
     stage.run(story())
 
 
-def test_a_book_is_young_when_its_row_is_judged(stage: Stage):
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_book_is_young_when_its_row_is_judged(stage: Stage, streaming):
     """The engine refuses entries on books older than 2 s; a read comes shortly before each close."""
-    feed = stage.feed(stage.exchange(A))
+    stream = Stream() if streaming else None
+    feed = stage.feed(stage.exchange(A), stream)
     ages = []
 
     async def story():
@@ -93,7 +95,7 @@ def test_a_book_is_young_when_its_row_is_judged(stage: Stage):
 
     stage.run(story())
     assert len(ages) == 24
-    assert max(ages[1:]) <= 1_000
+    assert max(ages[1:]) <= (2_000 if streaming else 1_000)
 
 
 def test_r38_silence_makes_prices_stale_and_rows_empty(stage: Stage):
@@ -295,7 +297,7 @@ def test_r38_two_thousand_symbols_within_800_requests_a_minute(stage: Stage, str
     per_minute = [sum(1 for at in moments if start <= at < start + 60_000) for start in moments[::50]]
     assert max(per_minute) <= 640, "data may use four fifths of 800: orders always find room"
     if streaming:
-        assert max(per_minute) <= 60
+        assert max(per_minute) <= 320, "one read of what was silent before each close, and the sweeps"
         assert not np.isnan(shown).any()
     else:
         assert all(feed.newest(name) is not None for name in names)

@@ -19,6 +19,7 @@ from tradecore.venues.live.listing import Listing
 from tradecore.venues.live.quotes import Quotes
 
 _EVE_MS_MAX: Final = 1_000
+"""So long before a row closes there is a last read: the core enters on no book older than 2 s."""
 _CALM_S: Final = 0.05
 
 
@@ -89,6 +90,7 @@ class Poller:
         self._swept_ms = 0
         self._good_ms = clock.now_ms()
         self._silent = False
+        self._eve_ms: Final = min(_EVE_MS_MAX, plan.row_ms // 4)
 
     async def start(self) -> None:
         """Read all quotes once and begin to listen.
@@ -137,13 +139,15 @@ class Poller:
         listed = self._listing.listed
         if not self.streaming or now_ms - self._swept_ms >= self._plan.sweep_ms:
             return listed
-        quiet = set(self._quotes.older_than(self._plan.quiet_ms, now_ms))
+        row_ms = self._plan.row_ms
+        last_read = row_ms - now_ms % row_ms <= self._eve_ms
+        quiet = set(self._quotes.older_than(self._eve_ms if last_read else self._plan.quiet_ms, now_ms))
         return [symbol for symbol in listed if symbol in quiet]
 
     def _pause_s(self) -> float:
         """Until the next round; shortly before a row closes there is one, so that books are young when it is judged."""
         now_ms, row_ms, pause_ms = self._clock.now_ms(), self._plan.row_ms, self._plan.quotes_ms
-        eve_ms = (now_ms // row_ms + 1) * row_ms - min(_EVE_MS_MAX, row_ms // 4)
+        eve_ms = (now_ms // row_ms + 1) * row_ms - self._eve_ms
         if pause_ms // 4 <= eve_ms - now_ms < pause_ms:
             pause_ms = eve_ms - now_ms
         return max(_CALM_S, pause_ms / 1_000)
