@@ -485,6 +485,46 @@ def test_a_past_that_cannot_be_read_is_told_and_nothing_more(stage: Stage):
     assert [note.failed for note in stage.told(FeedPast)] == [(A, B)]
 
 
+def test_slower_frames_come_from_candles_and_then_from_our_quotes(stage: Stage):
+    """The bar under way at the start is empty until the exchange's own candle of it is read."""
+    exchange = stage.exchange(A)
+    exchange.price = drift
+    exchange.timeframes.add(300_000)
+    tf = 300_000
+    base = START_MS - START_MS % tf
+    assert base < START_MS, "the run begins within a bar"
+    exchange.history[A, tf] = [
+        Candle(base + n * tf, 50.0, 60.0 + n, 40.0, 55.0 + n, 9.0) for n in range(-6, 1)
+    ]  # fmt: skip
+    feed = stage.feed(exchange, backfill=True, slower={"5m": 4})
+
+    async def story():
+        await feed.start()
+        first = feed.history(20).other["5m"]
+        await rows(feed, stage.clock, base + tf)
+        at_close = feed.history(20).other["5m"]
+        await rows(feed, stage.clock, base + tf + 30_000)
+        read = feed.history(20).other["5m"]
+        await rows(feed, stage.clock, base + 2 * tf)
+        built = feed.history(20)
+        block_end = int(built.timestamps[-1])
+        await feed.close()
+        return first, at_close, read, built.other["5m"], block_end
+
+    first, at_close, read, built, block_end = stage.run(story())
+    assert first.timeframe_ms == tf
+    assert [int(t) for t in first.timestamps] == [base - n * tf for n in (3, 2, 1, 0)]
+    assert first.close[:, 0].tolist() == [51.0, 52.0, 53.0, 54.0]
+    assert [int(t) for t in at_close.timestamps][-1] == base + tf
+    assert np.isnan(at_close.close[-1, 0]), "half of it was before our time"
+    assert read.close[-1, 0] == 55.0
+    assert (int(built.timestamps[-1]), block_end) == (base + 2 * tf, base + 2 * tf)
+    low, high = drift(A, base + tf), drift(A, base + 2 * tf)
+    assert low <= built.low[-1, 0] < built.high[-1, 0] <= high
+    assert built.high[-1, 0] - built.low[-1, 0] > 0.95 * (high - low)
+    assert int(built.timestamps[0]) == base - tf
+
+
 # Starting and ending -----------------------------------------------------------------------------------------------
 
 

@@ -40,17 +40,26 @@ class Bars:
         row_ms: Length of a row, > 0.
         keep_rows: Closed rows that are always at hand, >= 1.
         now_ms: Market time: the next row that closes is the first.
-        past_rows: Rows before the first one that count as history, to be filled by `fill_past`.
+        past_rows: Rows before the row under way that count as history, to be filled by `fill_past`.
+        from_start: Whether the row under way at the start is built of what comes in from now on; False leaves it to
+            `fill_past` as a whole.
     """
 
     def __init__(
-        self, symbols: tuple[str, ...], row_ms: int, keep_rows: int, now_ms: int, past_rows: int = 0
-    ) -> None:  # fmt: skip
+        self,
+        symbols: tuple[str, ...],
+        row_ms: int,
+        keep_rows: int,
+        now_ms: int,
+        past_rows: int = 0,
+        *,
+        from_start: bool = True,
+    ) -> None:
         self.symbols: Final = symbols
         self.row_ms: Final = row_ms
         self.row = now_ms // row_ms + 1
         """Number of the row under way; row n closes at n x row_ms."""
-        self.first_row: Final = self.row
+        self.first_row: Final = self.row if from_start else self.row + 1
         """The first row that this run builds."""
         self._oldest: Final = self.row - past_rows
         self._keep: Final = max(1, keep_rows, past_rows)
@@ -110,7 +119,8 @@ class Bars:
         if to_row <= self.row:
             return
         if not self._empty:
-            self._write(self.row)
+            if self.row >= self.first_row:
+                self._write(self.row)
             self._clear()
         self.row = to_row
         if self.row >= self._base + self._room:
@@ -146,14 +156,14 @@ class Bars:
             return len(self.symbols)
         return int(np.count_nonzero(np.isnan(self._columns["close"][at])))
 
-    def frame(self, start: int, stop: int) -> MarketFrame:
-        """Closed rows start to stop as a frame of views, fewer where they are not at hand."""
+    def frame(self, start: int, stop: int, other: Mapping[str, MarketFrame] | None = None) -> MarketFrame:
+        """Closed rows start to stop as a frame of views, fewer where they are not at hand; `other`: slower frames."""
         stop = min(stop, self.row)
         start = min(max(start, self.oldest), stop)
         low, high = start - self._base, stop - self._base
         columns: Mapping[str, Array] = {name: self._columns[name][low:high] for name in COLUMNS}
         times = self.row_ms * np.arange(start, stop, dtype=np.int64)
-        return MarketFrame(self.row_ms, times, self.symbols, columns)
+        return MarketFrame(self.row_ms, times, self.symbols, columns, other)
 
     def fill_past(self, cells: Mapping[int, Sequence[tuple[int, Cell]]]) -> None:
         """Write bars of rows before this run's first into cells that hold nothing yet.

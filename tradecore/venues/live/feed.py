@@ -19,6 +19,7 @@ from tradecore.venues.live.bars import Bars
 from tradecore.venues.live.listing import Listing, Universe
 from tradecore.venues.live.poller import LivePlan, Poller
 from tradecore.venues.live.quotes import Quotes
+from tradecore.venues.live.slower import Slower
 
 _BEHIND_ROWS: Final = 3
 """Rows that may wait to be taken before empty ones among them are passed over."""
@@ -64,7 +65,8 @@ class LiveFeed:
         past = plan.history_rows if plan.backfill else 0
         self._bars: Final = Bars(self._symbols, plan.row_ms, plan.history_rows + 1, clock.now_ms(), past)
         self._quotes: Final = Quotes(self._symbols, plan.stale_ms)
-        self._quotes.on_quote = self._bars.note
+        self._slower: Final = Slower(self._symbols, plan.slower, clock.now_ms())
+        self._quotes.on_quote = self._priced if plan.slower else self._bars.note
         self.listing: Final = Listing(clock, data, self._symbols, instruments, universe=universe, note=note)
         self.listing.listeners.append(self._listed)
         self.poller: Final = Poller(
@@ -90,6 +92,8 @@ class LiveFeed:
         self._spawn("quotes", self.poller.rounds)
         self._spawn("attended quotes", self.poller.attend)
         self._spawn("instruments", lambda: self.listing.rounds(pause_s))
+        if self._plan.slower:
+            self._tasks.append(asyncio.create_task(self._read_first(), name="feed slower frames"))
         if self._plan.backfill:
             past = asyncio.create_task(self._read_past(), name="feed past")
             self._tasks.append(past)
@@ -115,13 +119,20 @@ class LiveFeed:
         until_ms = self._bars.close_ms(self._bars.first_row - 1)
         since_ms = until_ms - self._plan.history_rows * self._plan.row_ms
         backfill = Backfill(self._clock, self._data, self._plan.row_ms, self._bars.fill_past)
+        failed: tuple[str, ...] = ()
         try:
-            if self._symbols:
-                await backfill.run(self._symbols, since_ms, until_ms)
+            await backfill.run(self._symbols, since_ms, until_ms)
+            failed = await self._slower.read_past(self._clock, self._data)
         except Exception as error:  # noqa: BLE001 - without a past guests warm up live
             self._report("past", error)
         took_ms = self._clock.now_ms() - began_ms
-        self._note(FeedPast(len(self._symbols), tuple(sorted(backfill.failed)), took_ms))
+        self._note(FeedPast(len(self._symbols), tuple(sorted((*backfill.failed, *failed))), took_ms))
+
+    async def _read_first(self) -> None:
+        try:
+            await self._slower.read_first(self._clock, self._data)
+        except Exception as error:  # noqa: BLE001 - one empty bar of a slower frame
+            self._report("slower frames", error)
 
     async def close(self) -> None:
         """Stop listening and polling. May be called twice."""
@@ -141,16 +152,23 @@ class LiveFeed:
         """
         now_ms = self._clock.now_ms()
         self._bars.advance(-(-now_ms // self._plan.row_ms))
+        self._slower.advance(now_ms, through=False)
         if self._quotes.note(quote, now_ms):
             for listener in self._listeners:
                 listener(quote.symbol)
+
+    def _priced(self, column: int, price: float, volume_24h_quote: float) -> None:
+        self._bars.note(column, price, volume_24h_quote)
+        self._slower.note(column, price, volume_24h_quote)
 
     def note_book(self, book: Book) -> None:
         """Take a whole book that somebody read."""
         self._quotes.note_book(book)
 
     def _listed(self, instruments: Mapping[str, Instrument]) -> None:
-        self._bars.shut(self._columns[symbol] for symbol in self.listing.shut)
+        columns = [self._columns[symbol] for symbol in self.listing.shut]
+        self._bars.shut(columns)
+        self._slower.shut(columns)
         self._quotes.shut(self.listing.shut)
 
     def on_instruments(self, listener: Callable[[Mapping[str, Instrument]], None]) -> None:
@@ -205,12 +223,16 @@ class LiveFeed:
         if self.next_close_ms > now_ms:
             return False
         self._bars.advance(now_ms // self._plan.row_ms + 1)
+        self._slower.advance(now_ms, through=True)
         return True
+
+    def _frame(self, start: int, stop: int) -> MarketFrame:
+        return self._bars.frame(start, stop, self._slower.frames(self._bars.close_ms(stop - 1)))
 
     def block(self, warmup: int, rows: int) -> MarketFrame | None:
         """Look at `warmup` taken rows and the next one; ``None`` where it has not closed yet."""
         del rows  # nobody knows more than one
-        return self._bars.frame(self._next - warmup, self._next + 1) if self._closed() else None
+        return self._frame(self._next - warmup, self._next + 1) if self._closed() else None
 
     def take(self) -> int | None:
         """Close the next row: it becomes history. Returns its close; ``None`` where its time has not come."""
@@ -222,7 +244,7 @@ class LiveFeed:
 
     def history(self, rows: int) -> MarketFrame:
         """The last `rows` taken rows, fewer at the start."""
-        return self._bars.frame(self._next - rows, self._next)
+        return self._frame(self._next - rows, self._next)
 
     def steps(self, symbol: str, after_ms: int) -> tuple[Step, ...]:
         """Nothing: prices to come are not known."""

@@ -8,7 +8,7 @@ read more often.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from tradecore.errors import RetryableVenueError, VenueRefused
@@ -29,6 +29,8 @@ class LivePlan(NamedTuple):
     row_ms: int = 5_000
     history_rows: int = 1
     """Closed rows that guests may ask for."""
+    slower: Mapping[str, int] = {}
+    """Slower frames that guests ask for: name, as ``1h``, to rows of history."""
     stale_ms: int = 15_000
     """A price older than this decides nothing."""
     quotes_ms: int = 2_000
