@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tradecore import __version__
-from tradecore.app.floor import twin_epoch_ms, twin_floor
+from tradecore.app.drift import SettingsWatch
+from tradecore.app.floor import Floor, twin_epoch_ms, twin_floor
+from tradecore.app.floor_real import epoch_ms, read_keys, real_floor
 from tradecore.app.plain import engine_config, retention_days
 from tradecore.app.prepare import Prepared, state_folder
 from tradecore.app.wire import Wire
@@ -118,6 +120,8 @@ class Session:
         self._started = started
         self._around_store = around_store
         self._scale = prepared.settings.run.scale or 1.0
+        live = self._settings.run.mode == "live"
+        self._keys = read_keys(self._settings, prepared.options.env) if live else ApiKeys()
         self._threads = frozenset(threading.enumerate())
         """Those that were there before; any other that is not ours is a guest's."""
 
@@ -130,7 +134,7 @@ class Session:
         """
         install_market_time()
         async with AsyncExitStack() as stack:
-            clock = LoopClock(loop, twin_epoch_ms(self._prepared, self._folder))
+            clock = LoopClock(loop, self._epoch_ms() if loop.epoch_ms is None else loop.epoch_ms)
             wire = Wire(clock)
             store = self._open_store(wire)
             stack.push_async_callback(store.close)
@@ -146,8 +150,8 @@ class Session:
                 )
                 wire.note(AlertFired("journal_lost", "warning", text))
             journal.catch_up(store.events_after)
-            floor = twin_floor(self._prepared, self._folder, clock, run)
-            stack.push_async_callback(floor.venue.close)
+            floor = await self._open_floor(clock, run, loaded, wire)
+            stack.push_async_callback(floor.close or floor.venue.close)
             calls, relay = self._open_door(clock, wire, loaded)
             engine = Engine(
                 Outside(
@@ -160,9 +164,25 @@ class Session:
             self._door.engine = engine
             if self._kept and floor.note_row is not None:
                 engine.row_listeners.append(floor.note_row)
+            if floor.start is not None:
+                await floor.start()
             return await self._trade(stack, engine, run, relay, screen)
 
     # Opening --------------------------------------------------------------------------------------------------
+
+    def _epoch_ms(self) -> int:
+        """Market time at which the run begins."""
+        if self._prepared.source is None:
+            return epoch_ms(self._settings)
+        return twin_epoch_ms(self._prepared, self._folder)
+
+    async def _open_floor(self, clock: Clock, run: Run, loaded: Loaded, wire: Wire) -> Floor:
+        if self._prepared.source is not None:
+            return twin_floor(self._prepared, self._folder, clock, run)
+        held = {position.symbol for position in loaded.positions}
+        return await real_floor(
+            self._prepared, self._folder, clock, run, keys=self._keys, held=held, note=wire.note
+        )  # fmt: skip
 
     def _open_store(self, wire: Wire) -> Store:
         settings = self._settings.store
@@ -179,7 +199,8 @@ class Session:
             StateFolderError: The market is another, or the file of the venue that the store traded at is gone.
         """
         twin = self._folder / TWIN_FILE
-        if loaded.last_run is not None and not twin.exists():
+        embedded = self._settings.run.mode != "live"
+        if embedded and loaded.last_run is not None and not twin.exists():
             raise StateFolderError(
                 f"expected the venue's file of run {loaded.last_run.number} at {twin}, found none: "
                 "a new one would know of no order and no balance of before"
@@ -207,7 +228,7 @@ class Session:
     def _open_journal(self, stack: AsyncExitStack, run: Run, clock: Clock) -> EventJournal:
         """Open journal and text log, and make what nobody catches an event."""
         settings = self._settings.journal
-        mask = Mask([self._settings.store.url.get_secret_value()])
+        mask = Mask([self._settings.store.url.get_secret_value(), *self._keys.revealed().values()])
         journal = open_journal(
             self._folder / JOURNAL_FOLDER, session=run.run_id, clock=clock, mask=mask, queue=settings.queue,
             retention_days=retention_days(self._settings), cap_mb=settings.cap_mb, trace_sample=settings.trace_sample,
@@ -253,6 +274,7 @@ class Session:
         self._keep_running(engine)
         if not desk.clock.virtual:
             self._watch(stack, engine)
+            engine.row_listeners.append(SettingsWatch(prepared.resolved.files, desk.note).row)
         await self._take_hang(engine)
         relay.start()
         await self._until_stopped(engine, engine.start(run, prepared.plugins, __version__))
