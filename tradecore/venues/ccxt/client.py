@@ -187,15 +187,16 @@ class Client:
             VenueRefused: If the venue said no.
         """
         reply = asked.read
-        if not asked.error and asked.heard and reply.status == 200:
+        if not asked.error and asked.heard and reply.status == 200 and _whole(reply.body):
             return asked.result
-        told = f"{what}: {asked.error or f'http {reply.status}'}"
+        told = f"{what}: {asked.error or f'http {reply.status}, no usable body: {excerpt_of(reply.body)}'}"
         if not asked.heard and "ExchangeError" in asked.kinds:
             raise VenueRefused(told)  # ccxt itself knows that it cannot be asked
         wait = retry_after_of(reply)
         said = self._said(reply)
         code = said.code if said is not None else ""
-        if reply.status is None or reply.status >= 500 or reply.status in _TOO_MANY:
+        unsaid = said is None and reply.status == 200
+        if reply.status is None or reply.status >= 500 or reply.status in _TOO_MANY or unsaid:
             raise RetryableVenueError(told, code, wait)
         rule = self.rules.judged(said) if said is not None else None
         if rule is not None:
@@ -272,6 +273,12 @@ class Client:
             self._closed = True
             await self.exchange.close()
             await self._transport.close()
+
+
+def _whole(body: str | None) -> bool:
+    """Whether a body begins and ends as JSON does; a page and a cut one do not. Cheap, since bodies are large."""
+    ends = ((body or "").lstrip()[:1], (body or "").rstrip()[-1:])
+    return ends in (("{", "}"), ("[", "]"))
 
 
 def used_weight(headers: Mapping[str, str]) -> int | None:

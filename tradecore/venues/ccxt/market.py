@@ -15,6 +15,7 @@ from tradecore.ports.quotes import Candle, Quote
 from tradecore.venues import weights
 from tradecore.venues.ccxt.client import Asked, Client
 from tradecore.venues.ccxt.instruments import instrument_of
+from tradecore.venues.ccxt.parsed import says_none
 from tradecore.venues.payload import parse_json
 
 BOOK_LEVELS: Final = 100
@@ -119,14 +120,14 @@ class CcxtMarketData:
         wanted = [symbol for symbol in dict.fromkeys(symbols) if symbol in self.client.exchange.markets]
         if not wanted:
             return {}
-        some = len(wanted) <= self.client.ways.ticker_list
+        if len(wanted) == 1:
+            return await self._one_quote(wanted[0])  # a list of one makes ccxt expect another form of answer
+        most = self.client.ways.ticker_list
+        some = len(wanted) <= most
         weight = self.client.weight_of("quotes_some" if some else "quotes_all")
         if some and len(wanted) <= _FEW:
             weight = min(weight, 2)
-        # A list of one makes ccxt expect another form of answer, so all are read then.
-        named = wanted if some and len(wanted) > 1 else None
-        if len(wanted) == 1:
-            return await self._one_quote(wanted[0])
+        named = wanted if some or not most else None
         await self.client.turn("quotes", Priority.DATA, weight)
         asked = await self.client.ask("quotes", "", lambda exchange: exchange.fetch_tickers(named))
         tickers = self.client.usable(asked, "quotes")
@@ -146,6 +147,8 @@ class CcxtMarketData:
             quote = None if ticker is None else quote_of(symbol, ticker, now_ms, raw=self.client.rules.raw)
             if quote is not None:
                 found[symbol] = quote
+        if not found and not tickers:
+            raise RetryableVenueError(f"quotes: expected those of {len(wanted)} symbols, were none")
         return found
 
     async def book(self, symbol: str) -> Book:
@@ -167,6 +170,8 @@ class CcxtMarketData:
             raw = parse_json(asked.read.body) if self.client.rules.raw else parsed
             if not isinstance(raw, Mapping):
                 raise UnitError(f"expected a book, was {type(raw).__name__}")
+            if not (raw.get("bids") or raw.get("asks") or says_none(asked.read.body)):
+                raise UnitError("expected a book, was none")
             bids, asks = levels_of(raw.get("bids"), falling=True), levels_of(raw.get("asks"), falling=False)
         except ValueError as error:
             raise RetryableVenueError(f"book {symbol}: {error}") from error
@@ -185,6 +190,8 @@ class CcxtMarketData:
             "candles", symbol, lambda exchange: exchange.fetch_ohlcv(symbol, timeframe, since_ms, limit)
         )
         rows = self.client.usable(asked, f"candles {symbol}")
+        if not rows and not says_none(asked.read.body):
+            raise RetryableVenueError(f"candles {symbol}: expected a list, was none")
         return candles_of(rows, timeframe_ms, since_ms, self.client.clock.now_ms() + self.client.offset_ms)[:limit]
 
     def _timeframe(self, timeframe_ms: int) -> str:

@@ -31,6 +31,7 @@ def open_client(
     timeout_ms: int = 10_000,
     note: Note | None = None,
     transport: Transport | None = None,
+    offset: ClockOffset | None = None,
 ) -> Client:
     """Open an exchange without asking it anything yet. Needs a running loop.
 
@@ -43,18 +44,19 @@ def open_client(
         timeout_ms: Wait for one answer, market time.
         note: Told of each request and of each refusal for too many of them.
         transport: Another session than our own; for tests.
+        offset: Takes the measured difference of clocks, so that streams can share it; ``None`` keeps it inside.
     Raises:
         SettingsError: If ccxt knows no such exchange, or `base_url` is not of this machine.
     """
-    ways, offset, held = ways_of(exchange), ClockOffset(), keys or ApiKeys()
+    ways, measured, held = ways_of(exchange), offset or ClockOffset(), keys or ApiKeys()
     session = transport or HttpTransport()
     made = build(
-        class_of(exchange), ways=ways, clock=clock, offset=offset, keys=held, transport=session, base_url=base_url,
+        class_of(exchange), ways=ways, clock=clock, offset=measured, keys=held, transport=session, base_url=base_url,
         receive_window_ms=receive_window_ms, timeout_ms=timeout_ms,
     )  # fmt: skip
     return Client(
         made, rules=rules_of(exchange), ways=ways, clock=clock, limiter=limiter, transport=session, keys=held,
-        offset=offset, note=note,
+        offset=measured, note=note,
     )  # fmt: skip
 
 
@@ -69,11 +71,13 @@ def open_ccxt(
     timeout_ms: int = 10_000,
     note: Note | None = None,
     transport: Transport | None = None,
+    offset: ClockOffset | None = None,
 ) -> CcxtVenue:
     """Open an account at an exchange; its ``market`` is the public side. Arguments as `open_client`."""
     client = open_client(
         exchange, clock=clock, limiter=limiter, keys=keys, base_url=base_url,
         receive_window_ms=timing.receive_window_ms, timeout_ms=timeout_ms, note=note, transport=transport,
+        offset=offset,
     )  # fmt: skip
     return CcxtVenue(client, timing)
 

@@ -9,7 +9,7 @@ from tradecore.errors import RetryableVenueError, VenueRefused
 from tradecore.model.order import OrderReport
 from tradecore.ports.limiter import Priority
 from tradecore.venues.ccxt.client import Asked, Client
-from tradecore.venues.ccxt.parsed import order_facts, rows_in, texts_in
+from tradecore.venues.ccxt.parsed import order_facts, rows_in, says_none, texts_in
 from tradecore.venues.ccxt.stretches import whole
 from tradecore.venues.classify import digest_of, read_order, read_orders
 from tradecore.venues.payload import parse_json, report_of, same_symbol
@@ -55,10 +55,12 @@ class OrderReads:
         """Look for our id in the open and then in the ended orders."""
         ways = self._client.ways
         params = {ways.list_key: ways.sent_id(wire_id)} if ways.list_key else {}
-        for listed in (self._open(symbol, params), self._ended(symbol, None, params)):
-            for report in await listed:
-                if report.wire_id == wire_id and same_symbol(report.symbol, symbol):
-                    return report
+        for report in await self._open(symbol, params):
+            if report.wire_id == wire_id and same_symbol(report.symbol, symbol):
+                return report
+        for report in await self._ended(symbol, None, params):
+            if report.wire_id == wire_id and same_symbol(report.symbol, symbol):
+                return report
         return None
 
     async def open(self, symbol: str | None) -> Sequence[OrderReport]:
@@ -130,8 +132,8 @@ class OrderReads:
             client.doubt_clock_of(asked)
             return read_orders(asked.read, client.rules, self.symbols(), what)
         result = client.usable(asked, what)
-        if not isinstance(result, list):
-            raise RetryableVenueError(f"{what}: expected a list, was {type(result).__name__}")
+        if not isinstance(result, list) or not (result or says_none(asked.read.body)):
+            raise RetryableVenueError(f"{what}: expected a list of orders, was {type(result).__name__}")
         return self._reports(asked, result, what)
 
     def _reports(self, asked: Asked, orders: Sequence[Any], what: str) -> list[OrderReport]:

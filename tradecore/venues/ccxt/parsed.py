@@ -16,9 +16,11 @@ from typing import Any, Final
 from tradecore.errors import UnitError
 from tradecore.model.units import ZERO, decimal_of, minus
 from tradecore.ports.venue import Balance
+from tradecore.venues.payload import parse_json
 
 _EXECUTED: Final = re.compile(r"exec|fill|cum|deal|done|match|accbase|basevolume|field", re.IGNORECASE)
 _LEFT: Final = re.compile(r"left|leaves|remain|unfilled", re.IGNORECASE)
+_NO_ROWS: Final = re.compile(r"error|warn", re.IGNORECASE)
 _TIMES_IN_FORCE: Final = {"GTC": "GTC", "IOC": "IOC", "FOK": "FOK", "PO": "GTC"}
 
 
@@ -188,3 +190,25 @@ def rows_in(body: Any) -> int:
         named = sum(isinstance(value, Mapping) for value in body.values())
         return max([named, *(rows_in(value) for value in body.values())], default=0)
     return 0
+
+
+def holds_list(body: Any, name: str = "") -> bool:
+    """Whether a raw answer holds a list of rows, be it empty: without one an empty result proves nothing.
+
+    ccxt answers an empty list to a body without any (reference orders.md 2.2), and an empty list is evidence.
+    """
+    if isinstance(body, list):
+        return not _NO_ROWS.search(name)
+    if isinstance(body, Mapping):
+        # Kraken keeps rows in an object, named by their ids: {"result": {"open": {}}}.
+        rows = bool(name) and all(isinstance(value, Mapping) for value in body.values())
+        return (rows and name != "result") or any(holds_list(value, str(key)) for key, value in body.items())
+    return False
+
+
+def says_none(body: str | None) -> bool:
+    """Whether a raw answer bears out an empty result."""
+    try:
+        return holds_list(parse_json(body))
+    except ValueError:
+        return False

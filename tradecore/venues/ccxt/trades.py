@@ -13,7 +13,7 @@ from tradecore.model.fill import VenueTrade
 from tradecore.ports.limiter import Priority
 from tradecore.ports.venue import TradePage
 from tradecore.venues.ccxt.client import Asked, Client
-from tradecore.venues.ccxt.parsed import rows_in, texts_in, trade_facts
+from tradecore.venues.ccxt.parsed import holds_list, rows_in, texts_in, trade_facts
 from tradecore.venues.ccxt.stretches import whole
 from tradecore.venues.classify import classify_read
 from tradecore.venues.payload import parse_json, trade_of
@@ -105,7 +105,7 @@ class TradeReads:
         try:
             rows = self._raw_rows(asked, what) if client.rules.raw else self._parsed_rows(asked, what)
             return [trade_of(row, client.rules, symbol) for row in rows]
-        except UnitError as error:
+        except ValueError as error:  # a malformed amount, or a body that is no JSON
             raise RetryableVenueError(f"{what}: {error}") from error
 
     def _raw_rows(self, asked: Asked, what: str) -> Sequence[Any]:
@@ -122,5 +122,8 @@ class TradeReads:
         rows = self._client.usable(asked, what)
         if not isinstance(rows, list):
             raise UnitError(f"expected a list, was {type(rows).__name__}")
-        said = texts_in(parse_json(asked.read.body))
+        body = parse_json(asked.read.body)
+        if not rows and not holds_list(body):
+            raise UnitError("expected a list of trades, was none")
+        said = texts_in(body)
         return [trade_facts(row, said) for row in rows]

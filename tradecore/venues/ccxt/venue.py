@@ -18,7 +18,7 @@ from tradecore.ports.venue import Balance, KeyRights, TradePage, VenueTiming
 from tradecore.venues.ccxt.client import Asked, Client, ClockReading
 from tradecore.venues.ccxt.market import CcxtMarketData
 from tradecore.venues.ccxt.orders import OrderReads
-from tradecore.venues.ccxt.parsed import balances_from, order_facts, texts_in
+from tradecore.venues.ccxt.parsed import balances_from, order_facts, says_none, texts_in
 from tradecore.venues.ccxt.probe import Probe, ask_probe
 from tradecore.venues.ccxt.rights import read_rights, read_self_symbols
 from tradecore.venues.ccxt.trades import TradeReads
@@ -88,8 +88,11 @@ class CcxtVenue:
             if self._client.rules.raw:
                 self._client.doubt_clock_of(asked)
                 return balances_of(classify_read(asked.read, self._client.rules, "balances"))
-            return balances_from(self._client.usable(asked, "balances"))
-        except UnitError as error:
+            found = balances_from(self._client.usable(asked, "balances"))
+            if not found and not says_none(asked.read.body):
+                raise UnitError("expected a list of coins, was none")
+            return found
+        except ValueError as error:
             raise RetryableVenueError(f"balances: {error}") from error
 
     async def book(self, symbol: str) -> Book:

@@ -47,7 +47,7 @@ class Ways(NamedTuple):
     """Longest stretch of time that may be asked for at once."""
     trade_span_ms: int = 7 * _DAY_MS
     ticker_list: int = 0
-    """Most symbols named in one request of tickers; 0: all are read at once."""
+    """Most symbols named in one request of tickers, more are read with all; 0: ccxt reads all and picks."""
     currencies: bool = False
     """True where reading the markets needs the coins first."""
     test_order: bool = False
@@ -98,7 +98,8 @@ _WAYS: Final[Mapping[str, Ways]] = MappingProxyType(
         "okx": Ways(look_up=_CLIENT, cancel_key=_CLIENT, trade_page=100),
         "kraken": Ways(
             # fetchOrder would send our id as userref, which is something else.
-            list_key=_CLIENT, cancel_key=_CLIENT, fee_in="quote", order_page=50, currencies=True, nonce_rises=True
+            list_key=_CLIENT, cancel_key=_CLIENT, fee_in="quote", order_page=50, ticker_list=50, currencies=True,
+            nonce_rises=True,
         ),
         "bybit": Ways(
             # Asked by the unified key it answers with whatever order comes first.
