@@ -127,7 +127,7 @@ class Comparison:
                 held.free if held else None, held.locked if held else None, desk.books.balance(coin),
                 ignored.get(coin, ZERO), kinds.get(coin, ""), desk.rate(coin, desk.config.currency),
             )  # fmt: skip
-        return VenueBook(self._money.read_ms, coins)
+        return VenueBook(self._money.read_ms, desk.config.currency, coins)
 
     def _note_busy(self, busy: set[str]) -> None:
         """Say where a coin was never quiet enough to be compared for long."""

@@ -35,12 +35,15 @@ class Gain(NamedTuple):
         return minus(minus(self.proceeds, self.cost), self.fees)
 
 
-def lots_of(fills: Iterable[Fill], postings: Iterable[Posting], positions: Iterable[Position], money: str) -> LotBook:
-    """Derive the lots of an account from its rows, in whatever order they are handed in.
+Step = LotTrade | Sequence[Posting]
+"""One thing that moved coins: a trade, or the legs of a transaction that is none."""
+
+
+def lots_of(steps: Iterable[Step], positions: Iterable[Position], money: str) -> LotBook:
+    """Derive the lots of an account from its history.
 
     Args:
-        fills: All of them.
-        postings: All, those of fills too (they are left out here: the fill says more).
+        steps: As `history` gives them.
         positions: For the ends of those that are closed.
         money: The account's currency.
     """
@@ -48,11 +51,28 @@ def lots_of(fills: Iterable[Fill], postings: Iterable[Posting], positions: Itera
         p.position_id: p.closed_ms for p in positions if p.state is PositionState.CLOSED and p.closed_ms is not None
     }
     book = LotBook(money, ended)
+    for step in steps:
+        if isinstance(step, LotTrade):
+            book.trade(step)
+        else:
+            for leg in step:
+                if leg.account == ASSETS:
+                    book.transfer(leg)
+    return book
+
+
+def history(fills: Iterable[Fill], postings: Iterable[Posting]) -> Sequence[Step]:
+    """Put all that moved coins into the order in which it happened, in whatever order it is handed in.
+
+    Args:
+        fills: All of them.
+        postings: All, those of fills too (they are left out here: the fill says more).
+    """
     groups: dict[str, list[Posting]] = defaultdict(list)
     for posting in postings:
         if posting.kind is not PostingKind.TRADE:
             groups[posting.posting_id].append(posting)
-    steps: list[tuple[tuple[object, ...], LotTrade | Sequence[Posting]]] = []
+    steps: list[tuple[tuple[object, ...], Step]] = []
     for fill in fills:
         trade = _of_fill(fill)
         steps.append((_order(trade.at_ms, trade.side, trade.posting_id), trade))
@@ -68,14 +88,7 @@ def lots_of(fills: Iterable[Fill], postings: Iterable[Posting], positions: Itera
             first = legs[0]
             at_ms = -1 if first.kind is PostingKind.OPENING else first.at_ms
             steps.append((_order(at_ms, Side.BUY if first.amount > 0 else Side.SELL, posting_id), legs))
-    for _, step in sorted(steps, key=lambda pair: pair[0]):
-        if isinstance(step, LotTrade):
-            book.trade(step)
-        else:
-            for leg in step:
-                if leg.account == ASSETS:
-                    book.transfer(leg)
-    return book
+    return [step for _, step in sorted(steps, key=lambda pair: pair[0])]
 
 
 def _of_fill(fill: Fill) -> LotTrade:

@@ -39,6 +39,8 @@ class VenueBook(NamedTuple):
     """Balances of one answer of the venue."""
 
     read_ms: int
+    currency: str
+    """The account's."""
     coins: Mapping[str, VenueCoin]
 
 
@@ -48,7 +50,7 @@ def dump_venue_book(book: VenueBook) -> str:
         coin: [value if value is None or isinstance(value, str) else canonical(value) for value in held]
         for coin, held in sorted(book.coins.items())
     }
-    return orjson.dumps({"read_ms": book.read_ms, "coins": coins}).decode()
+    return orjson.dumps({"read_ms": book.read_ms, "currency": book.currency, "coins": coins}).decode()
 
 
 def load_venue_book(text: str) -> VenueBook:
@@ -63,4 +65,4 @@ def load_venue_book(text: str) -> VenueBook:
         coins[coin] = VenueCoin(
             amount(free), amount(locked), decimal_of(ledger), decimal_of(ignored), kind, amount(price)
         )
-    return VenueBook(facts["read_ms"], coins)
+    return VenueBook(facts["read_ms"], facts["currency"], coins)

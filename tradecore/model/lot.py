@@ -138,7 +138,8 @@ class LotBook:
         self._money: Final = money
         self._closed_ms: Final = closed_ms or {}
         self._lots: Final[dict[str, dict[str, deque[Lot]]]] = defaultdict(dict)
-        self._numbers = 0
+        self.added: Final[list[Lot]] = []
+        """Lots as they came, a fee in the same coin taken off."""
         self.taken: Final[list[Taken]] = []
         self.short: Final[dict[str, Decimal]] = {}
         """Coin to units that left though no lot had them: coins that were never adopted, sold by somebody else."""
@@ -203,8 +204,9 @@ class LotBook:
 
     def _add(self, lot: Lot) -> None:
         if lot.coin != self._money and lot.quantity:
-            self._numbers += 1
-            self._lots[lot.coin].setdefault(lot.owner, deque()).append(lot._replace(number=self._numbers))
+            numbered = lot._replace(number=len(self.added))
+            self.added.append(numbered)
+            self._lots[lot.coin].setdefault(lot.owner, deque()).append(numbered)
 
     def _take(self, coin: str, quantity: Decimal, cause: _Cause, owner: str, sale: _Sale | None = None) -> None:
         """Take units out of lots, first in first out.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -205,6 +206,16 @@ class Reader:
             by_state["intent"], by_state["attempt"], by_state["position"], by_state["command"],
             self._count("fill"), self._count("event"),
         )  # fmt: skip
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Let all reads of a block see the same moment, however the running process goes on."""
+        begin = "BEGIN" if self._db.sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self._read(lambda: self._raw.execute(begin))
+        try:
+            yield
+        finally:
+            self._db.try_run(self._raw, "COMMIT")
 
     def close(self) -> None:
         """Let go of the database. May be called twice."""
