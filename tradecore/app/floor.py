@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tradecore.app.plain import twin_plan
 from tradecore.app.prepare import Prepared
 from tradecore.clocks.ids import SeededChance
+from tradecore.model.instrument import Instrument
 from tradecore.model.places import TWIN_FILE
 from tradecore.model.records import Run
 from tradecore.ports.clock import Clock
 from tradecore.ports.feed import Feed
+from tradecore.ports.hints import AccountHints
 from tradecore.ports.limiter import Limiter
 from tradecore.ports.venue import Venue
 from tradecore.venues.limiter import RequestLimiter
@@ -29,6 +31,40 @@ class Floor(NamedTuple):
     limiter: Limiter
     note_row: Callable[[int], None] | None = None
     """Told of each row's close by a run that is kept; ``None``: nobody needs it."""
+    hints: AccountHints | None = None
+    """What the venue pushes of our account; ``None``: it pushes nothing."""
+    start: Callable[[], Awaitable[None]] | None = None
+    """Begins to read prices, once the engine listens."""
+    close: Callable[[], Awaitable[None]] | None = None
+    """Lets go of everything; ``None``: closing the venue is enough."""
+    on_instruments: Callable[[Callable[[Mapping[str, Instrument]], None]], None] | None = None
+    """Has somebody told of each new list of instruments."""
+
+
+class FloorMaker(Protocol):
+    """Makes the floor of a run. The one of a real exchange brings ccxt along, so it is imported only where needed."""
+
+    def epoch_ms(self, prepared: Prepared, folder: Path) -> int:
+        """Market time at which the run begins."""
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """What must appear in no file."""
+
+    async def open(
+        self, prepared: Prepared, folder: Path, clock: Clock, run: Run, *, held: Collection[str],
+        note: Callable[[Any], None],
+    ) -> Floor:  # fmt: skip
+        """Open everything.
+
+        Args:
+            held: Symbols of open positions: they stay in sight whatever the universe says.
+            note: Takes events.
+        Raises:
+            UsageError: Something cannot be used.
+            RetryableVenueError: The exchange did not answer.
+            VenueRefused: It said no.
+        """
 
 
 def reached_ms(folder: Path) -> int:
@@ -47,14 +83,25 @@ def first_row(prepared: Prepared) -> int:
     return prepared.warmup_rows if prepared.rows.rows is None else 0
 
 
-def twin_epoch_ms(prepared: Prepared, folder: Path) -> int:
-    """Market time at which the run begins: where the venue stands, else before the first row that is taken."""
-    source = prepared.rows
-    return reached_ms(folder) or source.first_close_ms + (first_row(prepared) - 1) * source.timeframe_ms
+class TwinMaker:
+    """The embedded venue over rows of files or of a made-up market."""
+
+    secrets: Sequence[str] = ()
+
+    def epoch_ms(self, prepared: Prepared, folder: Path) -> int:
+        """Where the venue stands, else before the first row that is taken."""
+        source = prepared.rows
+        return reached_ms(folder) or source.first_close_ms + (first_row(prepared) - 1) * source.timeframe_ms
+
+    async def open(
+        self, prepared: Prepared, folder: Path, clock: Clock, run: Run, *, held: Collection[str],
+        note: Callable[[Any], None],
+    ) -> Floor:  # fmt: skip
+        """Open the venue's file and take up its rows."""
+        return _twin_floor(prepared, folder, clock, run)
 
 
-def twin_floor(prepared: Prepared, folder: Path, clock: Clock, run: Run) -> Floor:
-    """Open the embedded venue over rows of files or of a made-up market."""
+def _twin_floor(prepared: Prepared, folder: Path, clock: Clock, run: Run) -> Floor:
     source, settings = prepared.rows, prepared.settings
     twin = open_twin(
         clock, source, seed=run.seed, generator=SeededChance(run.seed).generator("twin"),

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from tradecore.engine.config import EngineConfig, ExitLadder
 from tradecore.model.events import Taxonomy
+from tradecore.ports.venue import VenueTiming
 from tradecore.settings.sections import Settings
 from tradecore.venues.twin.build import TwinPlan
 from tradecore.venues.twin.records import BookShape
@@ -58,6 +59,12 @@ def retention_days(settings: Settings) -> dict[Taxonomy, int]:
     """Days that journal files are kept, by taxonomy."""
     days = settings.journal.retention_days
     return {taxonomy: int(getattr(days, taxonomy.value)) for taxonomy in Taxonomy}
+
+
+def venue_timing(settings: Settings) -> VenueTiming:
+    """Make the times of the fence at a real exchange."""
+    venue = settings.venue
+    return VenueTiming(venue.receive_window_ms, venue.engine_timeout_ms, venue.read_lag_ms, venue.clock_error_ms)
 
 
 def twin_plan(settings: Settings) -> TwinPlan:

@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tradecore import __version__
 from tradecore.app.drift import SettingsWatch
-from tradecore.app.floor import Floor, twin_epoch_ms, twin_floor
-from tradecore.app.floor_real import epoch_ms, read_keys, real_floor
+from tradecore.app.floor import FloorMaker, TwinMaker
 from tradecore.app.plain import engine_config, retention_days
 from tradecore.app.prepare import Prepared, state_folder
 from tradecore.app.wire import Wire
@@ -66,11 +65,14 @@ class Outcome(NamedTuple):
     exit_code: int
 
 
-def execute(prepared: Prepared, screen: Screen | None = None, *, last: bool = False) -> Outcome:
+def execute(
+    prepared: Prepared, screen: Screen | None = None, *, last: bool = False, maker: FloorMaker | None = None
+) -> Outcome:
     """Run what was prepared to its end.
 
     Args:
         last: The process ends with this run: signals after its end are ignored, so that its report is whole.
+        maker: Makes venue and feed, where the settings name an exchange; ``None``: the embedded venue.
     Raises:
         StateFolderError: The state folder cannot be written, is in use, or belongs to another market.
         SchemaMismatch: The database was written by another schema.
@@ -84,7 +86,8 @@ def execute(prepared: Prepared, screen: Screen | None = None, *, last: bool = Fa
         lock.take()
         try:
             loop = MarketLoop(prepared.settings.run.scale)
-            return run_on(Session(prepared, folder, kept is not None, started, last=last).run(loop, screen), loop)
+            session = Session(prepared, folder, kept is not None, started, last=last, maker=maker)
+            return run_on(session.run(loop, screen), loop)
         finally:
             lock.release()
     finally:
@@ -100,6 +103,7 @@ class Session:
         kept: False where the folder is gone with the run.
         started: Monotonic second at which the run began.
         around_store: Puts something between engine and store; ``None``: nothing.
+        maker: Makes venue and feed; ``None``: the embedded venue.
     """
 
     def __init__(
@@ -111,6 +115,7 @@ class Session:
         *,
         around_store: Callable[[Store], Store] | None = None,
         last: bool = False,
+        maker: FloorMaker | None = None,
     ) -> None:
         self._last = last
         self._prepared = prepared
@@ -120,8 +125,8 @@ class Session:
         self._started = started
         self._around_store = around_store
         self._scale = prepared.settings.run.scale or 1.0
-        live = self._settings.run.mode == "live"
-        self._keys = read_keys(self._settings, prepared.options.env) if live else ApiKeys()
+        assert maker is not None or prepared.source is not None, "live prices need a maker of their own"
+        self._maker = maker or TwinMaker()
         self._threads = frozenset(threading.enumerate())
         """Those that were there before; any other that is not ours is a guest's."""
 
@@ -134,7 +139,7 @@ class Session:
         """
         install_market_time()
         async with AsyncExitStack() as stack:
-            clock = LoopClock(loop, self._epoch_ms() if loop.epoch_ms is None else loop.epoch_ms)
+            clock = LoopClock(loop, loop.epoch_ms or self._maker.epoch_ms(self._prepared, self._folder))
             wire = Wire(clock)
             store = self._open_store(wire)
             stack.push_async_callback(store.close)
@@ -150,7 +155,8 @@ class Session:
                 )
                 wire.note(AlertFired("journal_lost", "warning", text))
             journal.catch_up(store.events_after)
-            floor = await self._open_floor(clock, run, loaded, wire)
+            held = {position.symbol for position in loaded.positions}
+            floor = await self._maker.open(self._prepared, self._folder, clock, run, held=held, note=wire.note)
             stack.push_async_callback(floor.close or floor.venue.close)
             calls, relay = self._open_door(clock, wire, loaded)
             engine = Engine(
@@ -169,20 +175,6 @@ class Session:
             return await self._trade(stack, engine, run, relay, screen)
 
     # Opening --------------------------------------------------------------------------------------------------
-
-    def _epoch_ms(self) -> int:
-        """Market time at which the run begins."""
-        if self._prepared.source is None:
-            return epoch_ms(self._settings)
-        return twin_epoch_ms(self._prepared, self._folder)
-
-    async def _open_floor(self, clock: Clock, run: Run, loaded: Loaded, wire: Wire) -> Floor:
-        if self._prepared.source is not None:
-            return twin_floor(self._prepared, self._folder, clock, run)
-        held = {position.symbol for position in loaded.positions}
-        return await real_floor(
-            self._prepared, self._folder, clock, run, keys=self._keys, held=held, note=wire.note
-        )  # fmt: skip
 
     def _open_store(self, wire: Wire) -> Store:
         settings = self._settings.store
@@ -228,7 +220,7 @@ class Session:
     def _open_journal(self, stack: AsyncExitStack, run: Run, clock: Clock) -> EventJournal:
         """Open journal and text log, and make what nobody catches an event."""
         settings = self._settings.journal
-        mask = Mask([self._settings.store.url.get_secret_value(), *self._keys.revealed().values()])
+        mask = Mask([self._settings.store.url.get_secret_value(), *self._maker.secrets])
         journal = open_journal(
             self._folder / JOURNAL_FOLDER, session=run.run_id, clock=clock, mask=mask, queue=settings.queue,
             retention_days=retention_days(self._settings), cap_mb=settings.cap_mb, trace_sample=settings.trace_sample,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tradecore.app import Prepared, Screen
+    from tradecore.app.floor import FloorMaker
 
 _FOR_KEY = "run.for"
 _FOR_VARIABLE = "TRADECORE_RUN__FOR"
@@ -77,12 +78,17 @@ def run(
     if folder is not None:
         prepared = prepared._replace(options=options._replace(state=folder))
         _refuse_unusable(folder)
+    maker: FloorMaker | None = None
+    if prepared.source is None:
+        from tradecore.app.floor_real import RealMaker
+
+        maker = RealMaker(prepared)
     out = console(err=as_json)
     say_start(out, prepared, folder)
     for line in prepared.warnings:
         click.echo(f"tradecore: note: {line}", err=True)
     screen = _screen(out, prepared)
-    outcome = execute(prepared, screen, last=True)
+    outcome = execute(prepared, screen, last=True, maker=maker)
     report(out, outcome, folder, named=state is not None)
     if as_json:
         print_json(outcome.summary)

@@ -1,0 +1,177 @@
+"""The settings and guests of a kept run made again, and its stored questions asked under other settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tradecore.app.prepare import open_source
+from tradecore.app.questions import Stored
+from tradecore.engine.explain.inputs import ENTRY, Limits
+from tradecore.engine.explain.looked import Rows
+from tradecore.engine.explain.reask import Reasked, reask
+from tradecore.errors import DataError, SettingsError
+from tradecore.hooks.guest import Guest
+from tradecore.hooks.loader import available, load
+from tradecore.journal.query_lines import newest_lines
+from tradecore.market.frame import MarketFrame
+from tradecore.market.source import RowSource
+from tradecore.settings import profile_folder, resolve
+from tradecore.settings.resolve import Resolved
+from tradecore.settings.wording import MASK
+
+_PLUGINS: Final = "plugins."
+_NOTHING: Final = ("none", '""')
+_ASKED_OF_ROWS: Final = frozenset({"signal", "follow", "universe", "jobs"})
+
+
+class Run(NamedTuple):
+    """Settings and guests as they were, or with some settings changed."""
+
+    resolved: Resolved
+    guests: tuple[Guest, ...]
+
+    @property
+    def limits(self) -> Limits:
+        """The core's own limits on entries."""
+        engine = self.resolved.settings.engine
+        return Limits(engine.max_slippage_bps, engine.max_spread_bps, int(engine.intent_ttl_s * 1_000))
+
+
+def settings_of(journal: Path, session: str | None = None) -> Mapping[str, str]:
+    """The effective settings that a run wrote at its start, as text by dotted key.
+
+    Args:
+        session: Run id; ``None``: the newest.
+    Raises:
+        DataError: If the journal does not hold them.
+    """
+    for line in newest_lines(journal, ("config_snapshot",), (session,) if session else ()):
+        if session is None or line.session == session:
+            values: Mapping[str, str] = line.data["values"]
+            return values
+    raise DataError(f"expected the settings of run {session or 'any'} in {journal}, found none")
+
+
+def run_of(values: Mapping[str, str], changes: Sequence[str] = ()) -> Run:
+    """Make a run's guests again.
+
+    Args:
+        values: Effective settings as `settings_of` gives them.
+        changes: ``section.key=value`` or ``plugin.key=value`` laid over them.
+    Raises:
+        SettingsError: If a value is wrong now.
+        PluginLoadError: If a guest may not enter any more.
+    """
+    installed = available()
+    sets = [f"{key}={text}" for key, text in values.items() if text != MASK and text not in _NOTHING]
+    sets += [change.removeprefix(_PLUGINS) for change in changes]
+    resolved = resolve(profile_folder() / "base.toml", {}, sets, installed=installed)
+    return Run(resolved, load(resolved.settings.run.plugins, resolved.sections, installed=installed))
+
+
+def check_changes(run: Run, changes: Sequence[str]) -> None:
+    """Refuse changes that no stored question depends on, with the way out.
+
+    Raises:
+        SettingsError: Naming the change.
+    """
+    hooks = {guest.name: guest.hooks for guest in run.guests}
+    for change in changes:
+        key, equals, _ = change.partition("=")
+        name = key.removeprefix(_PLUGINS).partition(".")[0]
+        if not equals:
+            raise SettingsError(f"--what-if: expected KEY=VALUE, was {change!r}")
+        if name in hooks and not hooks[name] - _ASKED_OF_ROWS:
+            raise SettingsError(
+                f"--what-if: expected a setting of a sizing, risk or routing guest, was {key!r}: {name} is asked of "
+                f"market rows, not of signals; run the market again with --set {change}"
+            )
+        core = ("engine.max_slippage_bps", "engine.max_spread_bps", "engine.intent_ttl_s")
+        if name not in hooks and key not in core:
+            known = ", ".join((*sorted(n for n, some in hooks.items() if some - _ASKED_OF_ROWS), *core))
+            raise SettingsError(f"--what-if: expected a setting of one of {known}, was {key!r}")
+
+
+def rows_of(run: Run) -> Rows | None:
+    """Make market rows again from their source; ``None`` where the run was over live prices or the files are gone."""
+    if run.resolved.settings.run.mode != "twin":
+        return None
+    try:
+        source = open_source(run.resolved.settings)
+    except (DataError, SettingsError):
+        return None
+
+    def rows(close_ms: int, count: int) -> MarketFrame | None:
+        return _rows(source, close_ms, count)
+
+    return rows
+
+
+def _rows(source: RowSource, close_ms: int, count: int) -> MarketFrame | None:
+    row, rest = divmod(close_ms - source.first_close_ms, source.timeframe_ms)
+    return None if rest or row < 0 else source.read(max(0, row + 1 - count), row + 1)
+
+
+class Change(NamedTuple):
+    """One question that is answered otherwise now."""
+
+    at_ms: int
+    stored: Stored
+    now: Reasked
+
+
+class WhatIf(NamedTuple):
+    """Stored questions under other settings."""
+
+    asked: int
+    same: int
+    untold: Counter[str]
+    """What was missing to answer, by how many questions."""
+    before: Counter[str]
+    """Outcomes of the entries as they were."""
+    after: Counter[str]
+    changes: tuple[Change, ...]
+    faults: Counter[str]
+
+
+def ask_again(
+    stored: Iterable[Stored], guests: Sequence[Guest], limits: Limits | None, rows: Rows | None = None,
+    symbol: str | None = None,
+) -> WhatIf:  # fmt: skip
+    """Ask every stored question again, each as it stood.
+
+    Args:
+        limits: The core's own limits; ``None``: those of then.
+        rows: Makes market rows again.
+        symbol: Only its questions; ``None``: all.
+    """
+    before: Counter[str] = Counter()
+    after: Counter[str] = Counter()
+    untold: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    changes: list[Change] = []
+    asked = same = 0
+    for one, now in _again(stored, guests, limits, rows, symbol):
+        asked += 1
+        faults.update(now.faults)
+        if now.answer is None:
+            untold.update(now.missing)
+            continue
+        if one.inputs.question == ENTRY:
+            before[one.inputs.answer.outcome] += 1
+            after[now.answer.outcome] += 1
+        if now.same:
+            same += 1
+        else:
+            changes.append(Change(one.at_ns // 1_000_000, one, now))
+    return WhatIf(asked, same, untold, before, after, tuple(changes), faults)
+
+
+def _again(stored: Iterable[Stored], *how: Any) -> Iterator[tuple[Stored, Reasked]]:
+    guests, limits, rows, symbol = how
+    for one in stored:
+        if symbol is None or one.inputs.signal.symbol == symbol:
+            yield one, reask(guests, one.inputs, limits=limits, rows=rows)
