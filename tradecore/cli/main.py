@@ -27,6 +27,7 @@ from tradecore.cli.replay import replay
 from tradecore.cli.run import run
 from tradecore.cli.status import status
 from tradecore.cli.venue import venue
+from tradecore.cli.why import why
 from tradecore.errors import RetryableVenueError, StoreError, UsageError, VenueRefused
 
 EXIT_NO_ANSWER = 1
@@ -154,6 +155,7 @@ for _command in (
     exit_,
     stop,
     release,
+    why,
     query,
     replay,
     plugins,

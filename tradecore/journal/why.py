@@ -19,8 +19,8 @@ from tradecore.journal.why_day import (
 )
 from tradecore.model.events import Taxonomy
 
-FINE_MS: Final = 86_400_000
-"""Up to this length the answer counts by five minutes; beyond it whole hours are told."""
+FINE_MS: Final = 90_000_000
+"""Up to 25 hours the answer counts by five minutes; beyond that whole hours are told."""
 SPAN_MS: Final = 300_000
 _HOUR_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000

@@ -1,0 +1,120 @@
+"""``tradecore why --what-if``: the stored questions asked again, of the real plugins, under other settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tradecore.app.what_if import Change, WhatIf
+    from tradecore.cli.kept import Kept
+
+
+def answer(
+    kept: Kept, changes: Sequence[str], *, symbol: str | None, since: str | None, until: str | None, limit: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Ask again, and print what would have been answered otherwise.
+
+    Raises:
+        SettingsError: If a change is no setting, or none that a stored question depends on.
+        DataError: If the journal holds no settings, or a question cannot be read.
+    """
+    from tradecore.app.questions import stored_questions
+    from tradecore.app.what_if import ask_again, check_changes, rows_of, run_of, settings_of
+    from tradecore.cli.paper import print_json
+    from tradecore.cli.why import span_of
+    from tradecore.model.places import JOURNAL_FOLDER
+
+    journal = kept.folder / JOURNAL_FOLDER
+    since_ms, until_ms = span_of(journal, since, until)
+    values = settings_of(journal)
+    then, now = run_of(values), run_of(values, changes)
+    check_changes(then, changes)
+    # what the settings leave as it was stays what was written with each question (a tuned value, a run before)
+    limits = now.limits if now.limits != then.limits else None
+    stored = stored_questions(journal, since_ms * 1_000_000, until_ms * 1_000_000)
+    found = ask_again(stored, now.guests, limits, rows_of(now), symbol)
+    if as_json:
+        print_json({"state": str(kept.folder), "what_if": list(changes), "since_ms": since_ms, "until_ms": until_ms,
+                    **_facts(found)})  # fmt: skip
+        return
+    _show(found, changes, limit)
+
+
+def _facts(found: WhatIf) -> dict[str, Any]:
+    return {
+        "asked": found.asked, "same": found.same, "changed": len(found.changes), "untold": dict(found.untold),
+        "faults": dict(found.faults), "outcomes_before": dict(found.before), "outcomes_after": dict(found.after),
+        "changes": [_change_facts(change) for change in found.changes],
+    }  # fmt: skip
+
+
+def _change_facts(change: Change) -> dict[str, Any]:
+    from tradecore.cli.paper import facts
+
+    inputs = change.stored.inputs
+    return {
+        "at_ms": change.at_ms, "seq": change.stored.seq, "question": inputs.question, "symbol": inputs.signal.symbol,
+        "decision": inputs.signal.signal_id, "intent": inputs.intent.intent_id if inputs.intent is not None else "",
+        "before": facts(inputs.answer), "after": facts(change.now.answer),
+    }  # fmt: skip
+
+
+def _show(found: WhatIf, changes: Sequence[str], limit: int) -> None:
+    from tradecore.cli.paper import console, table
+    from tradecore.cli.why import bar
+    from tradecore.cli.write import moment
+
+    out = console()
+    out.print(f"what if {', '.join(changes)}", style="bold", soft_wrap=True)
+    out.print(
+        f"{found.asked:,} stored questions asked again: {found.same:,} answered the same, {len(found.changes):,} "
+        f"otherwise, {sum(found.untold.values()):,} cannot be told",
+        soft_wrap=True,
+    )
+    for what, times in found.untold.most_common(3):
+        out.print(f"  not kept: {what} ({times:,} times)", soft_wrap=True)
+    for fault, times in found.faults.most_common(3):
+        out.print(f"  fault: {fault} ({times:,} times)", soft_wrap=True, style="red")
+    total = sum(found.before.values())
+    if total:
+        shown = table("entries", "was", "would be", "", right=("was", "would be"))
+        for outcome in sorted(found.before | found.after, key=lambda name: -max(found.before[name], found.after[name])):
+            shown.add_row(
+                outcome, f"{found.before[outcome]:,}", f"{found.after[outcome]:,}", bar(found.after[outcome], total)
+            )
+        out.print()
+        out.print(shown)
+    if found.changes:
+        shown = table("time (UTC)", "symbol", "question", "was", "would be", wide=("was", "would be"))
+        for change in found.changes[:limit]:
+            inputs = change.stored.inputs
+            assert change.now.answer is not None
+            shown.add_row(
+                moment(change.at_ms), inputs.signal.symbol, inputs.question, _word(inputs.answer),
+                _word(change.now.answer),
+            )  # fmt: skip
+        out.print()
+        out.print(shown)
+    click.echo(
+        "\nEach question is asked by itself, with the account and the market of then: what a trade more or less would "
+        "have\nchanged afterwards is not in it. Refusals that only come again are kept once a minute."
+    )
+
+
+def _word(answer: Any) -> str:
+    from tradecore.cli.write import price
+    from tradecore.model.units import canonical
+
+    words = [answer.outcome]
+    if answer.limit:
+        words.append(f"{answer.limit} by {answer.by}")
+    if answer.order is not None:
+        words.append(f"{answer.order.label} at {price(answer.order.price)}")
+    if answer.quantity is not None:
+        words.append(canonical(answer.quantity))
+    return " ".join(words)
