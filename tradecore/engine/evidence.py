@@ -1,7 +1,8 @@
-"""Pure rules about a venue's word: how an end without a code is called, and whether it echoes what was asked."""
+"""Pure rules about an order and the venue's word: how an end is called, what the echo says, how a move is told."""
 
 from __future__ import annotations
 
+from tradecore.model.events import OrderAttempt
 from tradecore.model.order import Attempt, AttemptState, OrderReport, Outcome
 from tradecore.model.reasons import Reason
 from tradecore.model.units import TimeInForce
@@ -36,3 +37,12 @@ def echo_of(attempt: Attempt, report: OrderReport) -> str:
         if got is not None and got != wanted
     ]
     return ", ".join(differs) or "same"
+
+
+def attempt_event(attempt: Attempt, detail: str = "") -> OrderAttempt:
+    """Describe an attempt's move."""
+    request = attempt.request
+    return OrderAttempt(
+        attempt.symbol, str(attempt.side), attempt.number, str(attempt.state), request.label,
+        str(request.time_in_force), request.price, request.quantity, attempt.clipped_by, attempt.fence_ms, detail,
+    )  # fmt: skip

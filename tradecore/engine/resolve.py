@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
+from tradecore.engine.evidence import attempt_event
 from tradecore.engine.settle import Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
-from tradecore.model.events import OrderAttempt, OrderCancel, RetryAttempt
+from tradecore.model.events import OrderCancel, RetryAttempt
 from tradecore.model.fill import VenueTrade
 from tradecore.model.order import (
     Attempt,
@@ -354,12 +355,3 @@ def _still(work: Transaction, attempt: Attempt) -> Attempt | None:
     """The attempt as it is now; ``None`` where evidence has moved it while the caller waited for its turn."""
     current = work.attempt(attempt.client_order_id)
     return current if current is not None and current.state is attempt.state else None
-
-
-def attempt_event(attempt: Attempt, detail: str = "") -> OrderAttempt:
-    """Describe an attempt's move."""
-    request = attempt.request
-    return OrderAttempt(
-        attempt.symbol, str(attempt.side), attempt.number, str(attempt.state), request.label,
-        str(request.time_in_force), request.price, request.quantity, attempt.clipped_by, attempt.fence_ms, detail,
-    )  # fmt: skip

@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tradecore.engine.desk import Desk, ids_of
-from tradecore.engine.resolve import Resolver, attempt_event
+from tradecore.engine.evidence import attempt_event
+from tradecore.engine.resolve import Resolver
 from tradecore.engine.settle import Settler
 from tradecore.model.events import ExchangeCall, OrderFailed, RateLimitHit
 from tradecore.model.instrument import refusal_of

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from tradecore.engine.budget import consume
 from tradecore.engine.desk import Desk, Transaction, ids_of
-from tradecore.engine.evidence import code_of, echo_of
+from tradecore.engine.evidence import attempt_event, code_of, echo_of
 from tradecore.engine.foreign import ForeignTrades
 from tradecore.engine.holding import move_position
 from tradecore.engine.ledger import conflict_of, entry_event, trade_postings
@@ -213,6 +213,7 @@ class Settler:
             if executed == attempt.executed_quantity and not _contradicts(attempt, report):
                 return  # nothing new of an order that has ended
             new = self._reopen(work, new)
+            work.tell(attempt_event(new, f"{report.status} after its end"), self._ids(work, new))
             self._desk.alert("order_reopened", "critical", f"{attempt.symbol} {attempt.wire_id}: {report.status}")
         if outcome is not None:
             new = self._move(new, AttemptState.CLOSED)._replace(outcome=outcome, code=code_of(new, outcome))

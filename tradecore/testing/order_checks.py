@@ -27,6 +27,8 @@ from tradecore.testing.case import Case
 from tradecore.venues.twin.records import TwinTrade
 
 _SENT: Final = frozenset({Outcome.FILLED, Outcome.CANCELED, Outcome.EXPIRED, Outcome.REJECTED})
+_TOLD_LATER: Final = frozenset({AttemptState.UNKNOWN, AttemptState.STUCK, AttemptState.REOPENED})
+"""States that an order may be told to go to after SENDING; what else becomes of it has events of its own."""
 _AFTER_THE_END: Final = frozenset(
     {AttemptState.SETTLED, AttemptState.REOPENED, AttemptState.OPEN, AttemptState.CANCELING, AttemptState.CLOSED}
 )
@@ -134,7 +136,7 @@ def along_the_table(case: Case) -> Iterator[str]:
         states = told.get(attempt.client_order_id, [])
         first = [AttemptState.PREPARED, AttemptState.SENDING][: len(states)]
         later = set(states[2:])
-        if not states or states[:2] != first or not later <= {AttemptState.UNKNOWN, AttemptState.STUCK}:
+        if not states or states[:2] != first or not later <= _TOLD_LATER:
             yield f"order {attempt.wire_id} was told to go {' '.join(states) or 'nowhere'}"
         if attempt.sent_ms is None and attempt.outcome in _SENT:
             yield f"order {attempt.wire_id} ended as {attempt.outcome} without a send"
