@@ -195,6 +195,27 @@ def test_symbols_that_matter_are_read_more_often(stage: Stage):
     assert heard.count(A) <= 15
 
 
+def test_reads_that_must_wait_do_not_starve_what_matters_most(stage: Stage):
+    """The budget is too small for all symbols in every round: positions are read all the same."""
+    names = [f"S{n:03d}/USDT" for n in range(600)]
+    exchange = stage.exchange(*names, limiter=RequestLimiter(stage.clock, 240), batch=20)
+    feed = stage.feed(exchange)
+    ages = []
+
+    async def story():
+        await feed.start()
+        feed.attend(frozenset({names[7]}))
+        await stage.until(90)
+        for _ in range(120):
+            await stage.clock.sleep(1.0)
+            ages.append(stage.clock.now_ms() - feed.newest(names[7]).at_ms)
+        await feed.close()
+
+    stage.run(story())
+    assert np.median(ages) <= 1_500
+    assert max(ages) < 15_000, "never stale"
+
+
 def test_f22_halted_and_delisted_symbols_are_noticed(stage: Stage):
     exchange = stage.exchange(A, B)
     feed = stage.feed(exchange, instruments_ms=30_000)

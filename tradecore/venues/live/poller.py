@@ -114,7 +114,9 @@ class Poller:
             due = self._due(began_ms)
             if due and await self._read(due) and len(due) == len(self._listing.listed):
                 self._swept_ms = began_ms
-            await self._clock.sleep(self._pause_s())
+            # A read that had to wait for its turn leaves as much time to the reads of what matters most.
+            took_s = (self._clock.now_ms() - began_ms) / 1_000
+            await self._clock.sleep(max(self._pause_s(), took_s))
 
     async def attend(self) -> None:
         """Read the symbols that matter most, for ever."""
