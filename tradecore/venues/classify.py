@@ -199,9 +199,9 @@ def classify_cancel(
         return Cancelation(
             CancelKind.NOT_FOUND if gone else CancelKind.UNKNOWN, judged.code, _told(judged), None, wait
         )  # fmt: skip
-    facts = parsed
-    if facts is None and payload is not None:
-        facts = rules.canceled(payload)
+    facts = None
+    if payload is not None:
+        facts = rules.canceled(payload) if parsed is None else parsed
     found = order_id_of(facts, rules) if facts is not None else ""
     if facts is None or reply.status != 200 or (facts and not found):
         return Cancelation(CancelKind.UNKNOWN, "", f"http {reply.status}: {excerpt_of(reply.body)}", None, wait)
