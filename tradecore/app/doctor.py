@@ -49,11 +49,23 @@ class Sign(NamedTuple):
     figures: Mapping[str, object]
 
 
-class Prober(Protocol):
-    """A venue that can say whether it would take an order, without one (ports/venue.py has the rest)."""
+class Trial(Protocol):
+    """What came of a trial."""
 
-    async def probe(self, symbol: str) -> str:
-        """Ask the test-order endpoint. Returns why the symbol cannot be traded; empty where it can."""
+    @property
+    def tradable(self) -> bool | None:
+        """``None``: nobody could tell."""
+
+    @property
+    def detail(self) -> str:
+        """What said so."""
+
+
+class Prober(Protocol):
+    """A venue that can say whether it would take an order, without one."""
+
+    async def probe(self, symbol: str) -> Trial:
+        """Ask the exchange's test-order endpoint."""
 
 
 def look_at_disk(folder: Path) -> Sign:
@@ -129,14 +141,18 @@ async def look_at_symbols(symbols: Sequence[str], instruments: Mapping[str, Inst
     """Look whether the universe can be traded, by its flags and by the exchange's test order."""
     halted = [symbol for symbol in symbols if not (instruments[symbol].can_buy and instruments[symbol].can_sell)]
     refused: dict[str, str] = {}
+    unknown: dict[str, str] = {}
     asked = [symbol for symbol in symbols if symbol not in halted][:_PROBED] if prober is not None else []
     for symbol in asked:
         assert prober is not None
-        why = await prober.probe(symbol)
-        if why:
-            refused[symbol] = why
+        trial = await prober.probe(symbol)
+        if trial.tradable is False:
+            refused[symbol] = trial.detail
+        elif trial.tradable is None:
+            unknown[symbol] = trial.detail
     figures: dict[str, object] = {
         "symbols": len(symbols), "halted": halted, "test_orders": len(asked), "refused": refused,
+        "unknown": unknown,
     }  # fmt: skip
     if not symbols:
         return Sign("symbols", Health.BAD, "no symbol of the universe is listed", figures)

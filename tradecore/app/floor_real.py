@@ -31,6 +31,7 @@ from tradecore.venues.ccxt.keys import ApiKeys
 from tradecore.venues.ccxt.open import open_ccxt, open_market
 from tradecore.venues.ccxt.streams import open_account_hints, open_quote_stream, why_not
 from tradecore.venues.ccxt.streams_link import StreamNote
+from tradecore.venues.ccxt.venue import CcxtVenue
 from tradecore.venues.limiter import RequestLimiter
 from tradecore.venues.live.build import open_live_feed
 from tradecore.venues.live.feed import LiveFeed
@@ -50,7 +51,7 @@ class Exchange(NamedTuple):
     """One exchange as a run uses it."""
 
     data: MarketData
-    venue: Venue | None
+    venue: CcxtVenue | None
     """``None``: read only."""
     stream: QuoteStream | None
     hints: AccountHints | None

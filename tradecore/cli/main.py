@@ -19,6 +19,7 @@ import click
 
 from tradecore import __version__
 from tradecore.cli.config import config
+from tradecore.cli.doctor import doctor
 from tradecore.cli.operate import exit_, halt, reduce, release, resume, stop
 from tradecore.cli.plan import plan
 from tradecore.cli.plugins import plugins
@@ -148,6 +149,7 @@ def version() -> None:
 for _command in (
     run,
     plan,
+    doctor,
     status,
     halt,
     reduce,

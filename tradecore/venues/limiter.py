@@ -121,6 +121,12 @@ class RequestLimiter:
         return self._clock.now_ms() + math.ceil(left_s * 1000) if left_s > 0 else 0
 
     @property
+    def left(self) -> int:
+        """Weight that may still be used in this minute, >= 0."""
+        self._forget(self._clock.monotonic_s())
+        return max(0, self._limit - self._weight)
+
+    @property
     def waiting(self) -> int:
         """Requests that wait for their turn."""
         return len(self._queue)

@@ -1,0 +1,130 @@
+"""All of a doctor's questions in one round, for the embedded venue, paper and live."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+
+from tradecore.app.doctor import (
+    Health,
+    Sign,
+    asked,
+    look_at_clock,
+    look_at_disk,
+    look_at_keys,
+    look_at_latency,
+    look_at_money,
+    look_at_symbols,
+)
+from tradecore.app.floor_real import Exchange, epoch_ms, open_exchange, read_keys
+from tradecore.app.planning import judge
+from tradecore.app.prepare import Prepared, world_of_run
+from tradecore.clocks.clock import LoopClock
+from tradecore.clocks.ids import SeededChance
+from tradecore.clocks.loop import MarketLoop, run
+from tradecore.errors import SchemaMismatch, StateFolderError, UsageError
+from tradecore.model.places import STORE_FILE
+from tradecore.settings.combinations import Severity
+from tradecore.store.queries import open_reader
+from tradecore.venues.ccxt.keys import ApiKeys
+from tradecore.venues.limiter import RequestLimiter
+from tradecore.venues.live.listing import Universe, choose
+
+
+def examine(prepared: Prepared, folder: Path) -> Sequence[Sign]:
+    """Ask everything that can be asked of a run that was prepared, and start nothing.
+
+    Args:
+        folder: State folder that the run would use; it need not exist.
+    """
+    signs = [look_at_plan(prepared), look_at_disk(folder), look_at_schema(folder)]
+    if prepared.source is not None:
+        symbols = len(prepared.source.symbols)
+        signs.append(Sign("venue", Health.GOOD, f"embedded, {symbols} symbols", {"symbols": symbols}))
+        return signs
+    settings = prepared.settings
+    live = settings.run.mode == "live"
+    try:
+        keys = read_keys(settings, prepared.options.env) if live else ApiKeys()
+    except UsageError as error:
+        signs.append(Sign("keys", Health.BAD, str(error), {}))
+        return signs
+    loop = MarketLoop(settings.run.scale)
+    clock = LoopClock(loop, epoch_ms(settings))
+    signs += run(_ask_exchange(prepared, clock, keys), loop)
+    return signs
+
+
+def look_at_plan(prepared: Prepared) -> Sign:
+    """Judge the settings as `tradecore plan` does."""
+    found = judge(prepared.settings, prepared.guests, world_of_run(prepared))
+    barred = [one for one in found if one.severity is Severity.IMPOSSIBLE]
+    health = Health.BAD if barred else Health.LOOK if found else Health.GOOD
+    text = "; ".join(f"{one.code}: {one.text}" for one in found) or "nothing in the settings contradicts itself"
+    return Sign("settings", health, text, {"findings": [one.code for one in found]})
+
+
+def look_at_schema(folder: Path) -> Sign:
+    """Look whether the state folder's database is one of this program's."""
+    if not (folder / STORE_FILE).exists():
+        return Sign("store", Health.GOOD, "no state yet: the first run makes it", {"exists": False})
+    try:
+        with open_reader(folder / STORE_FILE) as reader:
+            last = reader.last_run()
+    except (SchemaMismatch, StateFolderError) as error:
+        return Sign("store", Health.BAD, str(error), {"exists": True})
+    number = last.number if last is not None else 0
+    return Sign("store", Health.GOOD, f"schema fits, {number} runs so far", {"exists": True, "runs": number})
+
+
+async def _ask_exchange(prepared: Prepared, clock: LoopClock, keys: ApiKeys) -> list[Sign]:
+    settings = prepared.settings
+    limiter = RequestLimiter(clock, settings.limiter.requests_per_minute)
+    chance = SeededChance(settings.run.seed)
+    exchange = open_exchange(
+        settings, keys, clock=clock, limiter=limiter, chance=chance, note=lambda event: None
+    )  # fmt: skip
+    try:
+        signs = [await one for one in _questions(prepared, clock, exchange)]
+        used = settings.limiter.requests_per_minute - limiter.left
+        text = f"{limiter.left} of {settings.limiter.requests_per_minute} a minute left, {used} used by this look"
+        health = Health.LOOK if limiter.left < settings.limiter.requests_per_minute / 2 else Health.GOOD
+        signs.append(Sign("requests", health, text, {"left": limiter.left, "used": used}))
+        return signs
+    finally:
+        await exchange.data.close()
+        if exchange.venue is not None:
+            await exchange.venue.close()
+        for stream in (exchange.stream, exchange.hints):
+            if stream is not None:
+                await stream.close()
+
+
+def _questions(prepared: Prepared, clock: LoopClock, exchange: Exchange) -> Sequence[Awaitable[Sign]]:
+    settings, data, venue = prepared.settings, exchange.data, exchange.venue
+
+    async def symbols() -> Sign:
+        instruments = await data.instruments()
+        wanted = settings.universe
+        universe = Universe(wanted.quote, wanted.symbols, wanted.exclude, None)
+        named = [item.symbol for item in instruments.values() if universe.fits(item)]
+        chosen = choose(instruments, await data.quotes(named), universe._replace(most=wanted.count))
+        return await look_at_symbols(chosen, instruments, venue)
+
+    questions = [
+        asked("latency", lambda: look_at_latency(data, clock)),
+        asked(
+            "clock",
+            lambda: look_at_clock(data, clock, settings.venue.clock_error_ms, settings.venue.receive_window_ms),
+        ),
+        asked("symbols", symbols),
+    ]
+    if venue is not None:
+
+        async def money() -> Sign:
+            balance = (await venue.balances()).get(settings.account.currency)
+            return look_at_money(balance.free if balance is not None else None, settings.account.currency, None)
+
+        questions.append(asked("keys", lambda: look_at_keys(venue, settings.venue.key_rights_confirmed)))
+        questions.append(asked("money", money))
+    return questions
