@@ -64,12 +64,22 @@ class LiveRun:
     Args:
         follow: Guests that lead positions.
         check_s: Interval of the exit check; ``None``: it does not run.
+        number: Of the run on this state.
+        after_s: When it begins, seconds after the first one did.
     """
 
     def __init__(
-        self, folder: Path, *follow: Guest, check_s: float | None = 1.0, update_s: float | None = 2.0, **plan: Any
+        self,
+        folder: Path,
+        *follow: Guest,
+        check_s: float | None = 1.0,
+        update_s: float | None = 2.0,
+        number: int = 1,
+        after_s: float = 0.0,
+        **plan: Any,
     ) -> None:
-        self.stage = Stage()
+        self._number = number
+        self.stage = Stage(after_s)
         self.exchange: Exchange = self.stage.exchange(A)
         self.journal = Notes()
         self.journal.now_ms = self.stage.clock.now_ms
@@ -90,7 +100,7 @@ class LiveRun:
         )
         self.paper = open_paper(
             clock, self.feed, self.exchange, {A: instrument(A)}, generator=random.Random(1),
-            plan=TwinPlan(latency_ms=40),
+            path=self._folder / "paper.db", plan=TwinPlan(latency_ms=40),
         )  # fmt: skip
         self.paper.venue.open_balances({"USDT": Decimal(10_000)})
         calls = Calls(
@@ -98,7 +108,7 @@ class LiveRun:
             on_quarantine=lambda *facts: None, on_late=journal.note,
         )  # fmt: skip
         outside = Outside(
-            clock=clock, ids=SeededIds(1, 1), chance=SeededChance(1), store=store, journal=journal,
+            clock=clock, ids=SeededIds(1, self._number), chance=SeededChance(1), store=store, journal=journal,
             venue=self.paper.venue, feed=self.feed, limiter=RequestLimiter(clock, 800), calls=calls,
         )  # fmt: skip
         return Engine(outside, EngineConfig(account="live", currency="USDT", intervals_s=INTERVALS))
@@ -110,7 +120,7 @@ class LiveRun:
             install_market_time()
             await self.feed.start()
             self.engine = engine = self._open()
-            run = Run(RunId("R1"), 1, "live", 1, "test", "", self.stage.clock.now_ms())
+            run = Run(RunId(f"R{self._number}"), self._number, "live", 1, "test", "", self.stage.clock.now_ms())
             await engine.start(run, tuple(guest.name for guest in self.guests), "test")
             await engine.begin()
             jobs = (
@@ -125,6 +135,7 @@ class LiveRun:
             await Coordinator(engine, run).shut_down()
             await self.feed.close()
             await engine.desk.store.close()
+            await self.paper.venue.close()
 
         self.stage.run(main())
         return self.journal.events

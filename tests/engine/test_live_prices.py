@@ -104,6 +104,23 @@ def test_a_spike_between_two_checks_is_met(tmp_path):
     sound(run)
 
 
+def test_r22_a_position_is_led_on_after_a_restart(tmp_path):
+    """The market fell while nobody looked: the first price of the next run meets the durable stop."""
+    first = LiveRun(tmp_path, leader(stop=0.99))
+    first.play(lambda run: until(run, 30))
+    assert len(first.engine.desk.books.positions) == 1
+    again = LiveRun(tmp_path, leader(stop=0.99), number=2, after_s=300)
+    priced(again, (0, 95.0))
+    again.play(lambda run: until(run, 320))
+    ((met_ms, trigger),) = again.told(SellTriggerEval)
+    assert (trigger.reason, trigger.price) == ("STOP_LOSS", Decimal("95.0"))
+    assert met_ms - START_MS <= 302_000
+    assert len(again.told(PositionClosed)) == 1
+    assert (again.paper.venue.engine.balances["AAA"]) == (0, 0)
+    sound(first)
+    sound(again)
+
+
 def test_r38_a_stale_price_decides_nothing_and_is_alarmed(tmp_path):
     run = LiveRun(tmp_path, leader(stop=0.99, leave_after_ms=25_000))
 

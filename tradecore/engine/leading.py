@@ -46,6 +46,8 @@ class Leading:
         """Position to the close of the row in which its add level was met: it counts once a row."""
         self.faulted = False
         """True after an asking in which a guest failed: entries halt until one goes well."""
+        self._armed: set[PositionId] = set()
+        """Positions that prices are held against: none before the start has reconciled and asked for their plans."""
         self._meeting: set[PositionId] = set()
         """Positions whose level was met and is being acted on."""
         self._stale: set[str] = set()
@@ -163,6 +165,7 @@ class Leading:
             if price is not None:
                 self._judge(position, price)
         self._stale.intersection_update(position.symbol for position in positions)
+        self._armed.intersection_update(position.position_id for position in positions)
 
     def _priced(self, symbol: str) -> None:
         """Hold the positions of a symbol against the price that has just come in."""
@@ -175,7 +178,7 @@ class Leading:
     def _judge(self, position: Position, price: Decimal) -> None:
         """Act on a level that a price meets, once."""
         position_id = position.position_id
-        if position.close_reason is not None or position_id in self._meeting:
+        if position.close_reason is not None or position_id in self._meeting or position_id not in self._armed:
             return
         if trigger_of(self._levels(position), price, self._desk.clock.now_ms()) is not None:
             self._meeting.add(position_id)
@@ -227,7 +230,10 @@ class Leading:
         position_id = position.position_id
         self._watch.pop(position_id, None)
         desk = self._desk
-        if position.close_reason is not None or not desk.feed.foresees:
+        if position.close_reason is not None:
+            return
+        if not desk.feed.foresees:
+            self._armed.add(position_id)
             return
         found = self._first_step(position)
         if found is None:

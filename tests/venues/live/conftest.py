@@ -123,9 +123,9 @@ class Stream:
 class Stage:
     """A loop on virtual time, an exchange, and feeds on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, after_s: float = 0.0) -> None:
         self.loop = MarketLoop()
-        self.clock: Any = LoopClock(self.loop, START_MS)
+        self.clock: Any = LoopClock(self.loop, START_MS + int(after_s * 1_000))
         self.notes: list[Any] = []
 
     def exchange(self, *symbols: str, **fields: Any) -> Exchange:
