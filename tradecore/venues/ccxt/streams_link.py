@@ -184,12 +184,11 @@ async def _run(work: Awaitable[None]) -> None:
 
 
 def _ending(ears: Ears, watching: asyncio.Task[None]) -> str:
-    if watching.done() and not watching.cancelled():
-        error = watching.exception()
-        if error is not None:
-            # The venue's own words say more than that the socket was closed after them.
-            return reason_of(error)
-    return ears.broken.result() if ears.broken.done() else "subscription ended"
+    if ears.broken.done():
+        # What was heard says more than what ccxt made of it: a refused signature ends in a KeyError there.
+        return ears.broken.result()
+    error = watching.exception() if watching.done() and not watching.cancelled() else None
+    return "subscription ended" if error is None else reason_of(error)
 
 
 async def end_tasks(tasks: list[asyncio.Task[None]]) -> None:

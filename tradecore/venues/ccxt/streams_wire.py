@@ -23,6 +23,7 @@ _CLOSE_S: Final = 2.0
 """A peer that does not answer our close frame within this is not waited for."""
 _FRAME_BYTES: Final = 10_485_760
 _DEFLATE_WINDOW: Final = 15
+_TEXT_MAX: Final = 160
 _ENDINGS: Final = frozenset({"eventStreamTerminated", "serverShutdown"})
 """Binance ends a stream by an event and leaves the socket open; ccxt tells nobody. Source: user-data-stream.md."""
 
@@ -191,6 +192,9 @@ def ending_of(message: Any) -> str:
     facts = event if isinstance(event, dict) else message
     if facts.get("e") in _ENDINGS:
         return f"venue said {facts['e']}"
+    error = message.get("error")
+    if isinstance(error, dict) and "code" in error:
+        return f"venue said {error['code']}: {str(error.get('msg', ''))[:_TEXT_MAX]}"
     said = facts.get("msg")
     if isinstance(said, str) and said.startswith("Not Subscribed"):
         # MEXC refuses a channel by a text and goes on.
@@ -201,7 +205,7 @@ def ending_of(message: Any) -> str:
 def reason_of(error: object) -> str:
     """Name an error in a line that holds no query, key or signature."""
     text = str(error).partition("?")[0].partition("{")[0].strip()
-    return f"{type(error).__name__}: {text[:160]}".rstrip(": ")
+    return f"{type(error).__name__}: {text[:_TEXT_MAX]}".rstrip(": ")
 
 
 def pro_class(exchange_id: str) -> type[Any]:

@@ -198,7 +198,8 @@ class TwinMarket:
         taken = self._taken.get(symbol)
         if taken is not None and taken[0] == step.at_ms:
             depth.retake(taken[1])
-        self._depths[symbol] = depth
+        if known is None or step.at_ms > known.at_ms:  # a look at the past loses nothing of the newest book
+            self._depths[symbol] = depth
         return depth
 
     def book(self, symbol: str, at_ms: int) -> Book | None:

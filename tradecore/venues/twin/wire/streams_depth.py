@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from tradecore.model.units import ZERO
+from tradecore.model.units import ZERO, Side
 from tradecore.venues.twin.market import TwinMarket
 
 _Key = tuple[str, Decimal]
@@ -46,9 +46,12 @@ class DepthWatch:
         self._told = self._levels(now_ms)
         self._moved: set[_Key] = set()
 
-    def touch(self, now_ms: int) -> None:
-        """Note that somebody took of the book just now: it may change again before the next push."""
-        self._moved |= _different(self._told, self._levels(now_ms))
+    def touch(self, at_ms: int) -> None:
+        """Note what was taken of the book as it stood at a moment: a snapshot may have shown it before."""
+        depth = self._market.depth(self.symbol, at_ms)
+        for taken in depth.taken if depth is not None else ():
+            side, _, price = taken.partition(":")
+            self._moved.add(("ask" if side == Side.BUY else "bid", Decimal(price)))
 
     def change(self, now_ms: int) -> DepthChange | None:
         """What changed up to now; ``None`` where nothing did."""

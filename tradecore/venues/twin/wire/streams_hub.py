@@ -25,7 +25,7 @@ class Subscription:
         self.number: Final = number
         """The venue's name for it on this connection."""
         self.key: Final = key
-        """Public part of the key that it was opened with."""
+        """What it was opened with: the public part of a key, or a listen key."""
         self.topics: Final[set[str]] = set()
         """MEXC: channels that were asked for."""
 
@@ -38,6 +38,7 @@ class Hub:
         market: What streams of market data say.
         account: Messages for one event of the engine: topic and payload, made for one subscription.
         ended: The event that ends a subscription.
+        valid: Tells whether a subscription may go on.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Hub:
         market: Market,
         account: Callable[[EngineEvent, Subscription], list[Payload]],
         ended: Callable[[Subscription], Payload | None],
+        valid: Callable[[Subscription], bool],
     ) -> None:
         self.desk: Final = desk
         self._market: Final = market
         self._account: Final = account
         self._ended: Final = ended
+        self._valid: Final = valid
         self.channels: Final[set[Channel]] = set()
         self.accounts: Final[list[Subscription]] = []
         self._streams: Final[dict[str, tuple[StreamName, set[Channel]]]] = {}
@@ -111,8 +114,8 @@ class Hub:
                     self.end(subscription)
                     break
         symbol = event.view.order.symbol if event.view is not None else ""
-        if event.trade is not None and not event.trade.is_maker and symbol in self._books:
-            self._books[symbol].touch(self.desk.clock.now_ms())
+        if event.trade is not None and symbol in self._books:
+            self._books[symbol].touch(event.at_ms)
 
     def tick(self) -> None:
         """Push what changed since the last look."""
@@ -123,8 +126,7 @@ class Hub:
             if desk.clock.monotonic_s() - channel.opened_s > LIFE_S:
                 channel.cut()
         for subscription in list(self.accounts):
-            key = desk.keys.find(subscription.key)
-            if key is None or key.revoked:
+            if not self._valid(subscription):
                 self.end(subscription)
         changes = {symbol: book.change(now_ms) for symbol, book in self._books.items()}
         slow = now_ms - self._slow_ms >= SLOW_MS

@@ -44,7 +44,7 @@ class BinanceTalk:
 
     def __init__(self, desk: WireDesk) -> None:
         self._desk: Final = desk
-        self.hub: Final = Hub(desk, Market(desk, BinanceWords(desk)), self._account, self._ended)
+        self.hub: Final = Hub(desk, Market(desk, BinanceWords(desk)), self._account, self._ended, self._valid)
         self._said: Final[dict[Channel, deque[float]]] = {}
 
     def routes(self) -> list[tuple[str, Callable[[Channel, str], None]]]:
@@ -170,6 +170,10 @@ class BinanceTalk:
     def _account(self, event: EngineEvent, subscription: Subscription) -> list[Payload]:
         messages = account_messages(event, self._desk.manners, self._desk.now_ms())
         return [dumps({"subscriptionId": subscription.number, "event": message}) for message in messages]
+
+    def _valid(self, subscription: Subscription) -> bool:
+        key = self._desk.keys.find(subscription.key)
+        return key is not None and not key.revoked and key.address_ok
 
     def _ended(self, subscription: Subscription) -> Payload:
         event = {"e": "eventStreamTerminated", "E": self._desk.now_ms()}

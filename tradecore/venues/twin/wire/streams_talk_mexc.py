@@ -53,7 +53,7 @@ class MexcTalk:
 
     def __init__(self, desk: WireDesk) -> None:
         self._desk: Final = desk
-        self.hub: Final = Hub(desk, Market(desk, MexcWords(desk)), self._account, self._ended)
+        self.hub: Final = Hub(desk, Market(desk, MexcWords(desk)), self._account, self._ended, self._goes_on)
         self._keys: Final[dict[str, _Listen]] = {}
         self._made = 0
 
@@ -75,7 +75,7 @@ class MexcTalk:
             channel.say("Invalid listen key")
             channel.silent = True
             return
-        self.hub.accounts.append(Subscription(channel, 0, listen.key))
+        self.hub.accounts.append(Subscription(channel, 0, listen.text))
 
     def left(self, channel: Channel) -> None:
         """Nothing more to forget."""
@@ -113,17 +113,24 @@ class MexcTalk:
         if text not in [item.text for item in mine]:
             raise WireError(400, 730100, "listenKey does not exist")
         if method == "DELETE":
-            del self._keys[text]
-            for subscription in [item for item in self.hub.accounts if item.key == key.name]:
-                self.hub.end(subscription)
+            del self._keys[text]  # its connection is ended at the next look
         else:
             self._keys[text].until_ms = now_ms + KEY_LIFE_MS
         return {"listenKey": text}
 
+    def _goes_on(self, subscription: Subscription) -> bool:
+        return self._valid(subscription.key) is not None
+
     def _valid(self, text: str) -> _Listen | None:
         listen = self._keys.get(text)
         key = self._desk.keys.find(listen.key) if listen is not None else None
-        if listen is None or key is None or key.revoked or listen.until_ms <= self._desk.clock.now_ms():
+        if (
+            listen is None
+            or key is None
+            or key.revoked
+            or not key.address_ok
+            or listen.until_ms <= self._desk.clock.now_ms()
+        ):
             return None
         return listen
 
