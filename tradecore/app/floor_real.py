@@ -15,6 +15,7 @@ from tradecore.app.secrets import read_secret
 from tradecore.clocks.clock import SystemClock
 from tradecore.clocks.ids import SeededChance
 from tradecore.errors import RetryableVenueError
+from tradecore.market.frame import window_ms, window_rows
 from tradecore.model.book import Book
 from tradecore.model.events import AlertFired
 from tradecore.model.instrument import Instrument
@@ -217,8 +218,18 @@ def _live_plan(prepared: Prepared) -> LivePlan:
         row_ms=prepared.row_ms, history_rows=prepared.warmup_rows + _HISTORY_BEYOND,
         stale_ms=int(market.stale_s * 1_000), quotes_ms=int(venue.quotes_s * 1_000),
         attend_ms=int(prepared.settings.intervals.exit_check_s * 1_000),
-        instruments_ms=int(venue.instruments_s * 1_000), backfill=market.backfill,
+        instruments_ms=int(venue.instruments_s * 1_000), backfill=market.backfill, slower=_slower(prepared),
     )  # fmt: skip
+
+
+def _slower(prepared: Prepared) -> Mapping[str, int]:
+    """Rows of slower frames that the guests want, by the frame's name."""
+    wanted: dict[str, int] = {}
+    for guest in prepared.guests:
+        for frame, window in guest.warmup.items():
+            if frame != "base":
+                wanted[frame] = max(wanted.get(frame, 0), window_rows(window, window_ms(frame, 1)))
+    return wanted
 
 
 def _universe(settings: Settings) -> Universe:
