@@ -148,7 +148,7 @@ class Wire:
         **params: Any,
     ) -> Reply:
         """A signed request as the venue's own documents have it."""
-        facts = {"timestamp": self.clock.now_ms() + self.desk.skew_ms, "recvWindow": 5_000, **params}
+        facts = {"timestamp": self.clock.now_ms() + self.desk.skew_ms, "recvWindow": 50_000, **params}
         text = urlencode({name: value for name, value in facts.items() if name not in leave})
         signature = ApiKey("x", secret).sign(text) if sign is None else sign
         whole = text if sign == "" else f"{text}&signature={signature}"
@@ -199,6 +199,12 @@ def make_wire() -> Callable[..., Wire]:
 @pytest.fixture(params=["binance", "mexc"])
 def wire(request) -> Wire:
     return Wire(request.param)
+
+
+@pytest.fixture(params=["binance", "mexc"])
+def hurried(request) -> Wire:
+    """For stories that wait for minutes: a receive window of 50 s is half a second of the wall."""
+    return Wire(request.param, speed=100.0)
 
 
 @pytest.fixture
