@@ -33,6 +33,7 @@ from tradecore.testing.factories import (
 )  # fmt: skip
 from tradecore.testing.harness import Scene, SnapshotStore, play
 from tradecore.testing.records import records_of
+from tradecore.venues.twin.faults import FAULTS
 
 IOC, GTC = TimeInForce.IOC, TimeInForce.GTC
 GUESTS = ("signals_drop", "size_fixed", "risk_limits", "exec_ioc_gtc", "exits")
@@ -69,6 +70,20 @@ def test_r44_a_session_replays_equal(tmp_path, lively, sets):
         one.position_id for one in records.positions if one.state is not PositionState.CLOSED
     }
     assert verify(played.journal).findings == ()
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_r44_every_fault_of_a_venue_replays_equal(tmp_path, fault):
+    """Whatever the venue does, the events tell what became of it: the journal alone knows what the store knows."""
+    fall = [*closing_at(100, 100, 100), (100.0, 100.0, 97.0, 97.0, 1_000.0), *closing_at(97, 97)]
+    guests = [wisher({1: ("AAA/USDT",), 2: ("BBB/USDT",)}), sizer({"AAA/USDT": "3", "BBB/USDT": "2"}), allower(),
+              router((IOC, "10", 2_000), (GTC, "30", 3_000)), leader(stop=0.985)]  # fmt: skip
+    sets = (f"twin.faults={fault}:0.4", "market.between_closes=false", "twin.depth_quote=800")
+    source = ScriptedSource({"AAA/USDT": fall, "BBB/USDT": closing_at(*(50,) * 6)})
+    played = play(Scene(source, guests, sets), tmp_path)
+    _, found = compared(tmp_path)
+    assert found.differences == []
+    assert verify(played.journal).ok
 
 
 def test_r44_two_runs_are_one_story(two_runs, replayed):

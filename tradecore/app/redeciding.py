@@ -9,20 +9,15 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tradecore.app.questions import Stored, stored_questions
+from tradecore.app.what_if import Run, rows_of, run_of, settings_of
 from tradecore.engine.explain.inputs import ENTRY, Answer, Limits
+from tradecore.engine.explain.looked import Rows
 from tradecore.engine.explain.reask import reask
-from tradecore.errors import DataError
 from tradecore.hooks.guest import Guest
 from tradecore.hooks.loader import available, load, require_trading_set
-from tradecore.journal.read import decode, read_journal
-from tradecore.model.events import ConfigSnapshot
 from tradecore.model.units import ZERO, minus, plus, times
-from tradecore.settings import Resolved, resolve
-from tradecore.settings.profiles import BASE, profile_folder
-from tradecore.settings.sections import Settings
+from tradecore.settings import resolve
 
-_NOT_GIVEN: Final = frozenset({"none", "***"})
-"""Texts of a snapshot that no setting can be given as: nothing, and a secret."""
 _KEPT: Final = 1_000
 _MADE: Final = "INTENT_CREATED"
 
@@ -78,11 +73,13 @@ class Redecided(NamedTuple):
 
 
 class Now(NamedTuple):
-    """Who is asked, under which settings."""
+    """Who is asked."""
 
     guests: tuple[Guest, ...]
-    limits: Limits
-    settings: Settings
+    limits: Limits | None
+    """The core's own limits; ``None``: those of each question."""
+    rows: Rows | None
+    """Makes market rows again that a guest of now wants and none of then had read; ``None``: nobody can."""
 
 
 def guests_now(journal: Path, run_id: str, profile: str | None, sets: Sequence[str], env: Mapping[str, str]) -> Now:
@@ -90,7 +87,7 @@ def guests_now(journal: Path, run_id: str, profile: str | None, sets: Sequence[s
 
     Args:
         journal: The journal's folder.
-        run_id: The run whose settings are taken where no profile is named.
+        run_id: The run whose settings are taken where no profile is named, and whose market is read.
         profile: Profile to take the settings from, as they are now; ``None``: those that the run had.
         sets: ``section.key=value`` or ``plugin.key=value``, laid on top.
         env: The environment; used with a profile alone.
@@ -99,30 +96,17 @@ def guests_now(journal: Path, run_id: str, profile: str | None, sets: Sequence[s
         SettingsError: If a setting is unknown or wrong.
         PluginLoadError: If a guest may not enter any more.
     """
-    installed = available()
-    resolved: Resolved
-    if profile is not None:
-        resolved = resolve(profile, env, sets, installed=installed)
+    values = settings_of(journal, run_id)
+    then = run_of(values)
+    if profile is None:
+        now = run_of(values, sets)
     else:
-        values = _values_of(journal, run_id)
-        given = [f"{key.removeprefix('plugins.')}={text}" for key, text in values.items() if text not in _NOT_GIVEN]
-        resolved = resolve(profile_folder() / f"{BASE}.toml", {}, [*given, *sets], installed=installed)
-    settings = resolved.settings
-    guests = load(
-        settings.run.plugins, resolved.sections, installed=installed, origin=lambda key: str(resolved.origin_of(key))
-    )
-    require_trading_set(guests)
-    engine = settings.engine
-    limits = Limits(engine.max_slippage_bps, engine.max_spread_bps, int(engine.intent_ttl_s * 1_000))
-    return Now(guests, limits, settings)
-
-
-def _values_of(journal: Path, run_id: str) -> Mapping[str, str]:
-    for line in read_journal(journal, kinds=("config_snapshot",)):
-        if line.session == run_id:
-            event: ConfigSnapshot = decode(line).event
-            return event.values
-    raise DataError(f"expected the settings of run {run_id} in the journal, found none: name a profile")
+        installed = available()
+        resolved = resolve(profile, env, sets, installed=installed)
+        now = Run(resolved, load(resolved.settings.run.plugins, resolved.sections, installed=installed))
+    require_trading_set(now.guests)
+    # what the settings leave as it was stays what was written with each question
+    return Now(now.guests, now.limits if now.limits != then.limits else None, rows_of(then))
 
 
 def redecide(questions: Iterator[Stored], now: Now, results: Mapping[str, Decimal]) -> Redecided:
@@ -144,7 +128,7 @@ def redecide(questions: Iterator[Stored], now: Now, results: Mapping[str, Decima
     for stored in questions:
         for name, version in stored.inputs.guests.items():
             versions[name] = (version, versions.get(name, ("", ""))[1])
-        again = reask(now.guests, stored.inputs, limits=now.limits)
+        again = reask(now.guests, stored.inputs, limits=now.limits, rows=now.rows)
         count["asked"] += 1
         faults += again.faults[: max(0, 20 - len(faults))]
         if again.answer is None:
@@ -211,7 +195,7 @@ def _effect(question: str, price: Decimal, then: Answer, now: Answer) -> tuple[s
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or value == "":
         return "none"
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return ", ".join(f"{name} {_text(item)}" for name, item in value._asdict().items())
