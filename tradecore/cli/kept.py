@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from tradecore.model.records import Run
     from tradecore.store.light import Rows
     from tradecore.store.queries import Reader
     from tradecore.store.wide import WideRows
+
+    AnyRows = Rows | WideRows
 
 STORE_URL = "TRADECORE_STORE__URL"
 
@@ -57,7 +60,23 @@ def holder(folder: Path) -> str | None:
         return None
 
 
-def open_rows(kept: Kept) -> Rows | WideRows:
+def run_named(rows: AnyRows, text: str) -> Run:
+    """Find a run of a state by its number, its id, or ``latest``.
+
+    Raises:
+        SettingsError: If there is none.
+    """
+    from tradecore.errors import SettingsError
+
+    runs = rows.runs()
+    for run in runs:
+        if text in (str(run.number), run.run_id) or (text == "latest" and run is runs[0]):
+            return run
+    known = ", ".join(str(run.number) for run in runs[:10]) or "none"
+    raise SettingsError(f"--run: expected the number or the id of a run of this state ({known}), was {text!r}")
+
+
+def open_rows(kept: Kept) -> AnyRows:
     """Open the store for reading: at once where it is a SQLite file of this schema, by the full reader elsewhere.
 
     Raises:

@@ -57,6 +57,33 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
 
 
+def print_csv(rows: list[dict[str, Any]]) -> None:
+    """Print rows as comma-separated values with a header line; a value inside another is named ``outer.inner``."""
+    import csv
+    import io
+
+    flat = [_flat(row) for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    if names:
+        writer.writeheader()
+        writer.writerows(flat)
+    click.echo(text.getvalue(), nl=False)
+
+
+def _flat(row: dict[str, Any], above: str = "") -> dict[str, Any]:
+    import json
+
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            found.update(_flat(value, f"{above}{name}."))
+        else:
+            found[f"{above}{name}"] = json.dumps(value) if isinstance(value, list) else value
+    return found
+
+
 def place(folder: Path) -> str:
     """Write a folder as it is typed from here: relative where it lies below."""
     try:

@@ -1,4 +1,4 @@
-"""``tradecore query``: rows of the store, also beside a running process."""
+"""``tradecore query``: what a run did, from its store and its journal, also beside a running process."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tradecore.cli.options import F, json_option, state_option
+from tradecore.cli.query_events import events, guards
+from tradecore.cli.query_performance import performance
+from tradecore.cli.when import when_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from enum import StrEnum
     from pathlib import Path
 
+    from tradecore.cli.kept import AnyRows
     from tradecore.model.fill import Fill
     from tradecore.model.intent import IntentRow
     from tradecore.model.order import Attempt
-    from tradecore.store.queries import Reader
+    from tradecore.store.light import Filter
 
-    E = TypeVar("E", bound=StrEnum)
     R = TypeVar("R")
 
 
 def _filters(function: F) -> F:
     for option in (
         json_option,
+        click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values with a header line."),
         click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1_000_000), help="Rows at most."),
-        click.option(
-            "--since",
-            metavar="WHEN",
-            help="Oldest moment: ISO 8601 UTC, or a length such as 2h before the newest market time of the state.",
-        ),
+        click.option("--run", "run", metavar="N|ID", help="Only what one run did, by its number or its id."),
+        when_options,
         click.option("--symbol", metavar="BASE/QUOTE", help="Rows of one symbol."),
         state_option,
     ):
@@ -41,122 +42,130 @@ def _filters(function: F) -> F:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def query(context: click.Context) -> None:
-    """Print trades, orders or intents, newest first. Times are market time, UTC."""
+    """Print what a run did, newest first. Times are market time, UTC."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 @query.command()
 @_filters
-def trades(state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool) -> None:
+def trades(**options: Any) -> None:
     """Print fills as the venue traded them."""
-
-    def ask(reader: Reader, since_ms: int | None) -> Sequence[Fill]:
-        return reader.trades(limit, _symbol(symbol), since_ms)
-
-    _answer("trades", ask, _show_trades, state=state, since=since, limit=limit, as_json=as_json)
+    _answer("trades", lambda rows, wanted: rows.trades(wanted), _show_trades, **options)
 
 
 @query.command()
 @_filters
 @click.option("--status", metavar="X", help="Rows in one state, such as UNKNOWN, or with one end, such as EXPIRED.")
-def orders(
-    *, state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool, status: str | None
-) -> None:
+@click.option("--reason", metavar="CODE", help="Rows with one code, the venue's or ours.")
+def orders(*, status: str | None, **options: Any) -> None:
     """Print order requests, each with what became of it."""
     from tradecore.model.order import AttemptState, Outcome
 
-    outcome = Outcome[status.upper()] if status is not None and status.upper() in Outcome.__members__ else None
-    wanted = _one_of(AttemptState, status) if outcome is None else None
-
-    def ask(reader: Reader, since_ms: int | None) -> Sequence[Attempt]:
-        return reader.orders(limit, _symbol(symbol), since_ms, wanted, outcome=outcome)
-
-    _answer("orders", ask, _show_orders, state=state, since=since, limit=limit, as_json=as_json)
+    # a settled order is told by its end, an unsettled one by its state
+    states = {**dict(AttemptState.__members__), **dict(Outcome.__members__)}
+    wanted = _one_of(states, status)
+    settled = wanted is AttemptState.SETTLED
+    statuses = tuple(map(str, Outcome)) if settled else (str(wanted),) if wanted is not None else ()
+    _answer("orders", lambda rows, asked: rows.orders(asked), _show_orders, status=statuses, **options)
 
 
 @query.command()
 @_filters
 @click.option("--status", metavar="X", help="Rows in one state, such as WORKING or FILLED.")
-def intents(
-    *, state: Path, symbol: str | None, since: str | None, limit: int, as_json: bool, status: str | None
-) -> None:
+@click.option("--reason", metavar="CODE", help="Rows that ended for one reason, such as RISK_REFUSED.")
+def intents(*, status: str | None, **options: Any) -> None:
     """Print intents: each wish to buy or sell, and why it ended."""
     from tradecore.model.intent import IntentState
 
-    wanted = _one_of(IntentState, status)
+    wanted = _one_of(dict(IntentState.__members__), status)
+    statuses = (str(wanted),) if wanted is not None else ()
+    _answer("intents", lambda rows, asked: rows.intents(asked), _show_intents, status=statuses, **options)
 
-    def ask(reader: Reader, since_ms: int | None) -> Sequence[IntentRow]:
-        return reader.intents(limit, _symbol(symbol), since_ms, wanted)
 
-    _answer("intents", ask, _show_intents, state=state, since=since, limit=limit, as_json=as_json)
+query.add_command(guards)
+query.add_command(events)
+query.add_command(performance)
 
 
 def _answer(
     name: str,
-    ask: Callable[[Reader, int | None], Sequence[R]],
+    ask: Callable[[AnyRows, Filter], Sequence[R]],
     show: Callable[[Sequence[R]], None],
     *,
     state: Path,
+    symbol: str | None,
     since: str | None,
+    until: str | None,
+    run: str | None,
     limit: int,
     as_json: bool,
+    as_csv: bool,
+    status: Sequence[str] = (),
+    reason: str | None = None,
 ) -> None:
     """Open the store, ask, print."""
-    from tradecore.cli.kept import find
-    from tradecore.cli.paper import facts, place, print_json
-    from tradecore.store.queries import open_reader
+    from tradecore.cli.kept import find, open_rows
+    from tradecore.cli.paper import facts, place, print_csv, print_json
+    from tradecore.store.light import Filter
 
+    _refuse_both(as_json, as_csv)
     kept = find(state)
-    with open_reader(kept.store) as reader:
-        rows = ask(reader, _since_ms(reader, since))
+    with open_rows(kept) as rows:
+        since_ms, until_ms = _bounds(rows, since, until, run)
+        wanted = Filter(_symbol(symbol), status, (reason or "").upper(), since_ms, until_ms, limit)
+        found = ask(rows, wanted)
     if as_json:
-        print_json({"state": str(kept.folder), name: facts(list(rows))})
+        print_json({"state": str(kept.folder), name: facts(list(found))})
         return
-    if not rows:
+    if as_csv:
+        print_csv(facts(list(found)))
+        return
+    if not found:
         click.echo(f"no {name} that fit in {place(kept.folder)}")
         return
-    show(rows)
-    if len(rows) == limit:
+    show(found)
+    if len(found) == limit:
         click.echo(f"the newest {limit}; --limit N shows more", err=True)
 
 
-def _symbol(text: str | None) -> str | None:
-    return text.upper() if text is not None else None
+def _refuse_both(as_json: bool, as_csv: bool) -> None:
+    from tradecore.errors import SettingsError
+
+    if as_json and as_csv:
+        raise SettingsError("--csv: expected one form of output, was --json too")
 
 
-def _one_of(states: type[E], text: str | None) -> E | None:
+def _bounds(rows: AnyRows, since: str | None, until: str | None, run: str | None) -> tuple[int | None, int | None]:
+    """Both ends of the time asked about, a run's own where one is named."""
+    from tradecore.cli.kept import run_named
+    from tradecore.cli.when import when
+
+    span = when(rows.newest_ms(), since, until)
+    if run is None:
+        return span
+    found = run_named(rows, run)
+    ended = found.ended_ms + 1 if found.ended_ms is not None else None
+    starts = [at for at in (span.since_ms, found.started_ms) if at is not None]
+    ends = [at for at in (span.until_ms, ended) if at is not None]
+    return max(starts), min(ends, default=None)
+
+
+def _symbol(text: str | None) -> str:
+    return text.upper() if text is not None else ""
+
+
+def _one_of(states: dict[str, StrEnum], text: str | None) -> StrEnum | None:
     """Read a state's name; ``None`` stays ``None``."""
     from tradecore.errors import SettingsError
     from tradecore.settings.wording import nearest
 
     if text is None:
         return None
-    if text.upper() not in states.__members__:
-        near = nearest(text, {name.lower() for name in states.__members__}).upper().replace("NEAREST IS", "nearest is")
-        raise SettingsError(f"--status: expected one of {', '.join(states.__members__)}, was {text!r}{near}")
+    if text.upper() not in states:
+        near = nearest(text, {name.lower() for name in states}).upper().replace("NEAREST IS", "nearest is")
+        raise SettingsError(f"--status: expected one of {', '.join(states)}, was {text!r}{near}")
     return states[text.upper()]
-
-
-def _since_ms(reader: Reader, text: str | None) -> int | None:
-    """Read ``--since``: a length before the newest market time, else a moment; ``None`` stays ``None``."""
-    from tradecore.app.prepare import moment_ms
-    from tradecore.cli.kept import newest_ms
-    from tradecore.errors import SettingsError
-    from tradecore.settings import duration_s
-
-    if text is None:
-        return None
-    try:
-        return newest_ms(reader) - int(duration_s(text) * 1_000)
-    except SettingsError:
-        pass  # no length of time: a moment then, or the error that names it
-    try:
-        return moment_ms(text, "--since")
-    except SettingsError as error:
-        raise SettingsError(
-            f"--since: expected a length such as 2h or a moment such as 2021-05-19T12:00, was {text!r}"
-        ) from error
 
 
 def _show_trades(rows: Sequence[Fill]) -> None:

@@ -91,15 +91,19 @@ def _show_decision(out: Console, found: Story) -> None:
 
 
 def _show_checks(out: Console, asked: Mapping[str, Any]) -> None:
+    from decimal import Decimal
+
     from tradecore.cli.paper import table
+    from tradecore.cli.write import short
 
     number = asked["attempt"]
     when = f"before attempt {number}" if number else "before the intent"
     _say(out, "checks", f"{when}: {'allowed' if asked['allowed'] else 'DENIED'}")
     shown = table("  limit", "guest", "value", "threshold", "", right=("value", "threshold"))
     for check in asked["checks"]:
+        threshold = f"{short(Decimal(check['threshold']))} {check['unit']}".strip()
         shown.add_row(
-            f"  {check['limit']}", check["plugin"], check["value"], f"{check['threshold']} {check['unit']}".strip(),
+            f"  {check['limit']}", check["plugin"], short(Decimal(check["value"])), threshold,
             "HIT" if check["hit"] else "ok",
         )  # fmt: skip
     if asked["checks"]:
