@@ -8,6 +8,7 @@
     │   ├── PluginLoadError         a guest may not enter
     │   ├── DataError               market data on disk cannot be used
     │   ├── StateFolderError        the state folder cannot be written or is in use
+    │   ├── StartRefused            clock or key are not fit to trade with
     │   └── SchemaMismatch          the database belongs to another schema
     ├── UnitError                   a number is not what its unit allows: a bug, or bad input at a door
     ├── TransitionError             a state moved along no row of the table: a bug
@@ -44,6 +45,10 @@ class DataError(UsageError):
 
 class StateFolderError(UsageError):
     """The state folder cannot be written, or another process holds it."""
+
+
+class StartRefused(UsageError):
+    """The clock or the key is not fit to trade with; the text names the way out."""
 
 
 class SchemaMismatch(UsageError):
@@ -89,20 +94,31 @@ class RetryableVenueError(TradecoreError):
         message: What was asked and what came.
         code: The venue's code, if any.
         retry_after_s: Seconds the venue asked us to wait; ``None`` means it did not say.
+        error_class: What kind of trouble the venue named, as ``RATE``; empty where it named none.
     """
 
-    def __init__(self, message: str, code: str = "", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, code: str = "", retry_after_s: float | None = None, *, error_class: str = ""
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.retry_after_s = retry_after_s
+        self.error_class = error_class
 
 
 class VenueRefused(TradecoreError):
-    """The venue refused a read or a cancel with a code of its own."""
+    """The venue refused a read or a cancel with a code of its own.
 
-    def __init__(self, message: str, code: str = "") -> None:
+    Args:
+        message: What was asked and what came.
+        code: The venue's code, if any.
+        error_class: What kind of trouble the code names, as ``AUTH``; empty where nobody knows.
+    """
+
+    def __init__(self, message: str, code: str = "", *, error_class: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.error_class = error_class
 
 
 class OutcomeUnknown(TradecoreError):

@@ -224,6 +224,10 @@ class Placement(NamedTuple):
     """HTTP status; ``None`` where no answer came."""
     latency_ms: float = 0.0
     retry_after_s: float | None = None
+    action: str = ""
+    """What the venue's rules ask to be done about its code, as ``RELOAD_INSTRUMENTS``; empty where they ask nothing."""
+    error_class: str = ""
+    """What kind of trouble the code names, as ``FUNDS``; empty where nobody knows."""
 
 
 class NewOrder(NamedTuple):
@@ -255,3 +259,5 @@ class Cancelation(NamedTuple):
     detail: str = ""
     report: OrderReport | None = None
     retry_after_s: float | None = None
+    error_class: str = ""
+    """What kind of trouble the venue's code names, as ``AUTH``; empty where nobody knows."""

@@ -16,11 +16,14 @@ from tradecore.errors import RetryableVenueError, UnitError, VenueRefused
 from tradecore.model.order import Cancelation, CancelKind, NewOrder, OrderReport, Placement, PlacementKind
 from tradecore.model.reasons import Reason
 from tradecore.venues.payload import echoed_id_of, order_id_of, parse_json, report_of, same_symbol
-from tradecore.venues.rules import CodeRule, ErrorClass, VenueRules
+from tradecore.venues.rules import Action, CodeRule, ErrorClass, VenueRules
 
 _RETRY: Final = frozenset({ErrorClass.RATE, ErrorClass.CLOCK, ErrorClass.BUSY})
 _QUERY: Final = re.compile(r"\?\S+")
+_SIGNED: Final = re.compile(r"\bsign(?:ature)?\W{1,4}\w\S*", re.IGNORECASE)
 _EXCERPT: Final = 160
+_READ: Final = 4000
+"""Characters that an excerpt is made from: a page of megabytes is not searched."""
 
 
 class RawReply(NamedTuple):
@@ -36,6 +39,13 @@ class RawReply(NamedTuple):
     error: str = ""
     """What the transport raised; empty if nothing."""
     latency_ms: float = 0.0
+
+
+class _Asks(NamedTuple):
+    """What a venue's rules ask of us after an answer, as text; empty where they ask nothing."""
+
+    action: str
+    error_class: str
 
 
 class _Judged(NamedTuple):
@@ -62,9 +72,10 @@ def digest_of(body: str | None) -> str:
 
 
 def excerpt_of(text: str | None) -> str:
-    """The beginning of a text in one line, without the queries of addresses."""
+    """The beginning of a text in one line, without the queries of addresses and without signatures."""
     # Time-out texts hold the signed address, which could be replayed (reference orders.md 2.11).
-    return _QUERY.sub("?...", " ".join((text or "").split()))[:_EXCERPT]
+    plain = _QUERY.sub("?...", " ".join((text or "")[:_READ].split()))
+    return _SIGNED.sub("signature...", plain)[:_EXCERPT]
 
 
 def _error_of(payload: Mapping[str, Any], rules: VenueRules) -> _Judged | None:
@@ -76,6 +87,15 @@ def _told(judged: _Judged) -> str:
     """The operator's text first, the venue's own words behind it."""
     text = judged.rule.text if judged.rule else "code is not known"
     return f"{text}: {excerpt_of(judged.message)}" if judged.message else text
+
+
+def _asked_by(judged: _Judged | None, reply: RawReply) -> _Asks:
+    """What is to be done about an answer. A 418 or 429 is about the rate of requests, whatever its body says."""
+    if reply.status in (418, 429):
+        return _Asks(str(Action.WAIT), str(ErrorClass.RATE))
+    if judged is None or judged.rule is None:
+        return _Asks("", "")
+    return _Asks(str(judged.rule.action), str(judged.rule.error_class))
 
 
 def object_of(body: str | None) -> dict[str, Any] | None:
@@ -104,9 +124,10 @@ def classify_place(
     """
     wait = retry_after_of(reply)
 
-    def unknown(detail: str, code: str = "", reason: Reason = Reason.OUTCOME_UNKNOWN) -> Placement:
+    def unknown(detail: str, judged: _Judged | None = None, reason: Reason = Reason.OUTCOME_UNKNOWN) -> Placement:
         return Placement(
-            PlacementKind.UNKNOWN, reason, code, detail, None, reply.status, reply.latency_ms, wait
+            PlacementKind.UNKNOWN, reason, judged.code if judged else "", detail, None, reply.status,
+            reply.latency_ms, wait, *_asked_by(judged, reply),
         )  # fmt: skip
 
     if not reply.entered:
@@ -117,18 +138,18 @@ def classify_place(
     payload = object_of(reply.body)
     if reply.status >= 500:
         judged = _error_of(payload, rules) if payload is not None else None
-        return unknown(f"http {reply.status}: {excerpt_of(reply.body)}", judged.code if judged else "")
+        return unknown(f"http {reply.status}: {excerpt_of(reply.body)}", judged)
     if payload is None:
         return unknown(f"http {reply.status}, body is no JSON object: {excerpt_of(reply.body)}")
     judged = _error_of(payload, rules)
     if judged is not None:
         if rules.duplicate.search(judged.message):
-            return unknown(f"an earlier order has this id: {excerpt_of(judged.message)}", judged.code)
+            return unknown(f"an earlier order has this id: {excerpt_of(judged.message)}", judged)
         if judged.rule is None or not judged.rule.refuses:
-            return unknown(_told(judged), judged.code)
+            return unknown(_told(judged), judged)
         return Placement(
             PlacementKind.REJECTED, judged.rule.reason, judged.code, _told(judged), None, reply.status,
-            reply.latency_ms, wait,
+            reply.latency_ms, wait, *_asked_by(judged, reply),
         )  # fmt: skip
     found = rules.placed(payload) if parsed is None else parsed
     if reply.status != 200 or found is None or not order_id_of(found, rules):
@@ -197,7 +218,8 @@ def classify_cancel(
     if judged is not None:
         gone = reply.status < 500 and judged.code in rules.missing_codes
         return Cancelation(
-            CancelKind.NOT_FOUND if gone else CancelKind.UNKNOWN, judged.code, _told(judged), None, wait
+            CancelKind.NOT_FOUND if gone else CancelKind.UNKNOWN, judged.code, _told(judged), None, wait,
+            _asked_by(judged, reply).error_class,
         )  # fmt: skip
     facts = None
     if payload is not None:
@@ -240,11 +262,15 @@ def classify_read(reply: RawReply, rules: VenueRules, what: str) -> Any:
     judged = _error_of(payload, rules) if isinstance(payload, dict) else None
     if reply.status >= 500 or reply.status in (418, 429):
         code = judged.code if judged else ""
-        raise RetryableVenueError(f"{what}: http {reply.status}: {excerpt_of(reply.body)}", code, wait)
+        told = f"{what}: http {reply.status}: {excerpt_of(reply.body)}"
+        raise RetryableVenueError(told, code, wait, error_class=_asked_by(judged, reply).error_class)
     if judged is not None:
         if judged.rule is not None and judged.rule.error_class in _RETRY:
-            raise RetryableVenueError(f"{what}: {_told(judged)}", judged.code, wait)
-        raise VenueRefused(f"{what}: {judged.code} {_told(judged)}", judged.code)
+            raise RetryableVenueError(
+                f"{what}: {_told(judged)}", judged.code, wait, error_class=_asked_by(judged, reply).error_class
+            )
+        refused = f"{what}: {judged.code} {_told(judged)}"
+        raise VenueRefused(refused, judged.code, error_class=_asked_by(judged, reply).error_class)
     if reply.status != 200 or not isinstance(payload, dict | list):
         raise RetryableVenueError(f"{what}: http {reply.status}, no usable body: {excerpt_of(reply.body)}", "", wait)
     return payload

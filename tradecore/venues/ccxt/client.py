@@ -172,8 +172,14 @@ class Client:
             VenueRefused: If the venue said no.
         """
         if anew or not self.exchange.markets:
+            before = self.exchange.markets
             asked = await self.ask("instruments", "", lambda exchange: exchange.load_markets(anew))
             self.usable(asked, "instruments")
+            if not any(market.get("spot") for market in self.exchange.markets.values()):
+                # A venue without a market has not answered; what was known stays known.
+                if before:
+                    self.exchange.set_markets(list(before.values()))
+                raise RetryableVenueError("instruments: expected at least one spot market, was none")
         found: Mapping[str, Any] = self.exchange.markets
         return found
 
@@ -197,14 +203,16 @@ class Client:
         code = said.code if said is not None else ""
         unsaid = said is None and reply.status == 200
         if reply.status is None or reply.status >= 500 or reply.status in _TOO_MANY or unsaid:
-            raise RetryableVenueError(told, code, wait)
+            busy = str(ErrorClass.RATE) if reply.status in _TOO_MANY else ""
+            raise RetryableVenueError(told, code, wait, error_class=busy)
         rule = self.rules.judged(said) if said is not None else None
+        named = str(rule.error_class) if rule is not None else ""
         if rule is not None:
             self.doubt_clock(rule.error_class)
         passing = rule.error_class in _PASSING if rule is not None else "ExchangeError" not in asked.kinds
         if passing or "RateLimitExceeded" in asked.kinds:
-            raise RetryableVenueError(told, code, wait)
-        raise VenueRefused(told, code)
+            raise RetryableVenueError(told, code, wait, error_class=named)
+        raise VenueRefused(told, code, error_class=named)
 
     def _said(self, reply: RawReply) -> Said | None:
         payload = object_of(reply.body)
