@@ -141,6 +141,15 @@ class Wire:
         self._closers.append(exchange.close)
         return exchange
 
+    def closing(self, task: asyncio.Future[Any]) -> None:
+        """End a task of the story with it, however the story ends."""
+
+        async def end() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._closers.append(end)
+
     # What happens -------------------------------------------------------------------------------------------
 
     async def until(self, condition: Callable[[], object], longest_s: float = 120.0) -> None:

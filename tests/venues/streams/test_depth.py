@@ -26,8 +26,8 @@ class _Venue:
         self.market = TwinMarket(rows, 7, BookShape(steps=12))
         self.now_ms = START_MS + 60_000
 
-    def state_id(self, symbol: str) -> int:
-        depth = self.market.depth(symbol, self.now_ms)
+    def state_id(self, symbol: str, at_ms: int) -> int:
+        depth = self.market.depth(symbol, at_ms)
         return 0 if depth is None else depth.at_ms * 1_000 + depth.changes
 
     def levels(self) -> _Levels:
@@ -67,13 +67,13 @@ def test_every_snapshot_joins(actions: list[tuple[str, int]]) -> None:
     """Each copy is kept as Binance tells its customers to: drop what is older, apply what follows."""
     venue = _Venue()
     watch = DepthWatch(venue.market, _SYMBOL, venue.state_id, venue.now_ms)
-    copies: list[tuple[int, _Levels]] = [(venue.state_id(_SYMBOL), venue.levels())]
+    copies: list[tuple[int, _Levels]] = [(venue.state_id(_SYMBOL, venue.now_ms), venue.levels())]
     last_id = copies[0][0]
     for action, amount in [*actions, ("pass", 40), ("push", 0)]:
         if action == "pass":
             venue.now_ms += amount
         elif action == "snapshot":
-            copies.append((venue.state_id(_SYMBOL), venue.levels()))
+            copies.append((venue.state_id(_SYMBOL, venue.now_ms), venue.levels()))
         elif action in ("buy", "sell"):
             venue.take(Side.BUY if action == "buy" else Side.SELL, amount)
             watch.touch(venue.now_ms)

@@ -32,14 +32,21 @@ class _Reader:
         self.exchange = wire.plain()
         self.state: State = {}
         self.asked: asyncio.Queue[str] = asyncio.Queue()
+        self.idle = False
 
     def hear(self, hint: OrderHint) -> None:
-        self.asked.put_nowait(hint.wire_id)
+        self.ask(hint.wire_id)
+
+    def ask(self, wire_id: str) -> None:
+        self.idle = False
+        self.asked.put_nowait(wire_id)
 
     async def run(self) -> None:
         while True:
-            await self.read(await self.asked.get())
-            self.asked.task_done()
+            wire_id = await self.asked.get()
+            self.idle = False
+            await self.read(wire_id)
+            self.idle = self.asked.empty()
 
     async def read(self, wire_id: str) -> None:
         order = await self.exchange.fetch_order(None, "BTC/USDT", {"clientOrderId": wire_id})
@@ -70,7 +77,7 @@ async def _trade(wire: Wire) -> list[str]:
 def _truth(wire: Wire) -> State:
     words = {"OPEN": "open", "FILLED": "closed", "CANCELED": "canceled"}
     words["EXPIRED"] = "expired" if wire.name == "binance" else "canceled"
-    return {order.wire_id: (words[order.status], order.executed) for order in wire.twin.venue.truth.orders()}
+    return {order.wire_id: (words[order.status], order.executed) for order in wire.twin.venue.truth().orders()}
 
 
 @pytest.mark.parametrize("faults", [("duplicated", "swapped", "late"), ("dropped", "duplicated", "cut", "garbage")])
@@ -79,12 +86,13 @@ def test_f13_the_state_is_that_of_a_reader_without_streams(wire: Wire, faults: t
         reader = _Reader(wire)
         await reader.exchange.load_markets()
         reading = asyncio.ensure_future(reader.run())
+        wire.closing(reading)
         account = wire.account()
         known: list[str] = []
 
         def sweep() -> None:
             for wire_id in known:
-                reader.asked.put_nowait(wire_id)
+                reader.ask(wire_id)
 
         await account.start(reader.hear, sweep)
         await wire.until(lambda: account.alive)
@@ -96,14 +104,13 @@ def test_f13_the_state_is_that_of_a_reader_without_streams(wire: Wire, faults: t
         await wire.until(lambda: account.alive)
         if "dropped" in faults:
             sweep()  # what was never pushed is found by the sweep that runs all the time
-        await reader.asked.join()
+        await wire.until(lambda: reading.done() or reader.idle)
+        assert not reading.done(), reading.exception()
         assert reader.state == _truth(wire)
         polled = _Reader(wire)
         for wire_id in known:
             await polled.read(wire_id)
         assert reader.state == polled.state
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
 
     wire.run(story)
 

@@ -163,9 +163,9 @@ class WireDesk:
         step = self.market.step(symbol, self.clock.now_ms())
         return None if step is None else floor_to_tick(price_of(step.price), self.market.instruments[symbol].tick_size)
 
-    def update_id(self, symbol: str) -> int:
-        """Number of the book's newest state: larger with each change; 0 where nobody trades."""
-        depth = self.market.depth(symbol, self.clock.now_ms())
+    def update_id(self, symbol: str, at_ms: int) -> int:
+        """Number of the book's state at a moment: larger with each change; 0 where nobody trades."""
+        depth = self.market.depth(symbol, at_ms)
         return 0 if depth is None else depth.at_ms * 1_000 + depth.changes
 
     # What others change -------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ class Public:
         book = call.desk.market.book(instrument.symbol, call.now_ms)
         sides = ((), ()) if book is None else (book.bids, book.asks)
         bids, asks = ([[number(level.price), number(level.quantity)] for level in side[:limit]] for side in sides)
-        body: Body = {"lastUpdateId": call.desk.update_id(instrument.symbol), "bids": bids, "asks": asks}
+        body: Body = {"lastUpdateId": call.desk.update_id(instrument.symbol, call.now_ms), "bids": bids, "asks": asks}
         return plain(body if call.wire == "binance" else {**body, "timestamp": call.desk.now_ms()})
 
     # Tickers ------------------------------------------------------------------------------------------------

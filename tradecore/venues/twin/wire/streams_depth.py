@@ -33,16 +33,16 @@ class DepthWatch:
     Args:
         market: Where books come from.
         symbol: Ours.
-        state_id: Number of the book's newest state.
+        state_id: Number of the book's state at a moment.
         now_ms: Market time; changes count from here.
     """
 
-    def __init__(self, market: TwinMarket, symbol: str, state_id: Callable[[str], int], now_ms: int) -> None:
+    def __init__(self, market: TwinMarket, symbol: str, state_id: Callable[[str, int], int], now_ms: int) -> None:
         self._market: Final = market
         self.symbol: Final = symbol
         self._state_id: Final = state_id
         self._until_ms = now_ms
-        self._last_id = state_id(symbol)
+        self._last_id = state_id(symbol, now_ms)
         self._told = self._levels(now_ms)
         self._moved: set[_Key] = set()
 
@@ -65,7 +65,7 @@ class DepthWatch:
         if not moved:
             return None
         # A row without trades empties the book and has no number of its own.
-        first_id, self._last_id = self._last_id + 1, max(self._last_id + 1, self._state_id(self.symbol))
+        first_id, self._last_id = self._last_id + 1, max(self._last_id + 1, self._state_id(self.symbol, now_ms))
         self._told, self._moved = levels, set()
         told = sorted((side, price, levels.get((side, price), ZERO)) for side, price in moved)
         bids = [(price, quantity) for side, price, quantity in reversed(told) if side == "bid"]

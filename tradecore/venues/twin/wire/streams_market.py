@@ -115,7 +115,7 @@ class Market:
         if book is None or newest == seen.newest:
             return []
         seen.newest = newest
-        return [self.words.book(name, book, self._desk.update_id(name.symbol))]
+        return [self.words.book(name, book, self._desk.update_id(name.symbol, now_ms))]
 
     def _trade_news(self, name: StreamName, seen: _Seen, now_ms: int) -> list[Payload]:
         since_ms, seen.until_ms = seen.until_ms + 1, now_ms
