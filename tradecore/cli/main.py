@@ -20,6 +20,7 @@ import click
 from tradecore import __version__
 from tradecore.cli.config import config
 from tradecore.cli.doctor import doctor
+from tradecore.cli.ledger import ledger
 from tradecore.cli.operate import exit_, halt, reduce, release, resume, stop
 from tradecore.cli.plan import plan
 from tradecore.cli.plugins import plugins
@@ -160,6 +161,7 @@ for _command in (
     why,
     query,
     replay,
+    ledger,
     plugins,
     config,
     venue,
