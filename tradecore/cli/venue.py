@@ -75,6 +75,7 @@ def serve(
     """
     import tempfile
     import time
+    from contextlib import closing
 
     from tradecore.clocks.clock import LoopClock
     from tradecore.clocks.loop import MarketLoop, run
@@ -85,7 +86,7 @@ def serve(
 
     plan = WirePlan(
         wire, data, seed, symbols, timeframe, quote, speed, epoch_ms, _money(money),
-        "quote" if fee_in == "quote" else "other" if fee_in == "other" else "base", fee_coin, faults=faults,
+        "quote" if fee_in == "quote" else "other" if fee_in == "other" else "base", fee_coin,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="tradecore-venue-") as passing:
         folder = state or Path(passing)
@@ -95,20 +96,18 @@ def serve(
             raise StateFolderError(f"expected a folder that can be written at {folder}, was: {error}") from error
         api_key, token = keys_of(folder, key, secret_file), token_of(folder)
         opened = open_market(plan, folder, time.time_ns() // 1_000_000)
-        loop = MarketLoop(speed)
-        clock = LoopClock(loop, opened.epoch_ms)
-        twin = open_venue(opened, clock, folder)
-        server = WireServer(
-            twin, wire=wire, clock=clock, keys=[api_key], port=port, control_port=control_port, token=token,
-            lag=ReadLag(read_lag_ms, read_lag_ms, balance_lag_ms), latency_ms=latency_ms,
-        )  # fmt: skip
-        for text in faults:
-            server.desk.faults.ask_text(text)
-        server.desk.ack_without_status = ack_without_status
-        try:
-            run(_serve(server, lambda: _say(server, opened, folder, secret_file, as_json=as_json)), loop)
-        finally:
-            twin.venue.engine.state.close()
+        with closing(MarketLoop(speed)) as loop:
+            clock = LoopClock(loop, opened.epoch_ms)
+            twin = open_venue(opened, clock, folder)
+            with closing(twin.venue.engine.state):
+                server = WireServer(
+                    twin, wire=wire, clock=clock, keys=[api_key], port=port, control_port=control_port, token=token,
+                    lag=ReadLag(read_lag_ms, read_lag_ms, balance_lag_ms), latency_ms=latency_ms,
+                )  # fmt: skip
+                for text in faults:
+                    server.desk.faults.ask_text(text)
+                server.desk.ack_without_status = ack_without_status
+                run(_serve(server, lambda: _say(server, opened, folder, secret_file, as_json=as_json)), loop)
     return 0
 
 

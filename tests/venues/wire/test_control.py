@@ -58,14 +58,13 @@ def test_f48_what_others_do_to_the_account(wire):
         assert (await wire.control("POST", "/account", order=sent)).json["order"]["status"] == "OPEN"
         (listed,) = (await wire.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT")).json
         assert listed["clientOrderId"] == "theirs"
-        assert (await wire.control("POST", "/account", fill={**named, "share": "0.5"})).json["fill"][
-            "executed"
-        ] == "0.05"
+        named = {"symbol": "BTCUSDT", "client_order_id": "theirs"}
+        filled = await wire.control("POST", "/account", fill={**named, "share": "0.5"})
+        assert filled.json["fill"]["executed"] == "0.05"
         assert (await wire.control("POST", "/account", cancel=named)).json["cancel"]["status"] == "CANCELED"
         truth = (await wire.control("GET", "/truth")).json
-        assert [(row["wire_id"], row["foreign"], row["executed"]) for row in truth["orders"]] == [
-            ("theirs", True, "0.05")
-        ]
+        (row,) = truth["orders"]
+        assert (row["wire_id"], row["foreign"], row["executed"]) == ("theirs", True, "0.05")
         assert [event["kind"] for event in truth["events"]][-5:] == ["MOVED", "MOVED", "ACCEPTED", "FILL", "CANCELED"]
         for bad in ({}, {"withdraw": {"BTC": "1000"}}, {"deposit": {"BTC": "-1"}}, {"cancel": named}, {"order": {}}):
             assert (await wire.control("POST", "/account", **bad)).status == 400

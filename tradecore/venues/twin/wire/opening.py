@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -55,7 +55,6 @@ class WirePlan(NamedTuple):
     fee_coin: str = "BNB"
     maker_bps: Decimal = Decimal(10)
     taker_bps: Decimal = Decimal(10)
-    faults: Sequence[str] = ()
     shape: BookShape = BookShape()
 
 
@@ -144,18 +143,16 @@ def open_market(plan: WirePlan, folder: Path, wall_ms: int) -> Opened:
     """
     if plan.wire not in ("binance", "mexc"):
         raise SettingsError(f"expected binance or mexc, was {plan.wire!r}")
-    market = (
-        f"files {plan.data.resolve()} {plan.timeframe}"
-        if plan.data
-        else f"seed {plan.seed} {plan.symbols} {plan.timeframe}"
-    )
-    kept = _kept(folder)
+    origin = f"files {plan.data.resolve()}" if plan.data else f"seed {plan.seed} {plan.symbols}"
+    market = f"{origin} {plan.timeframe}"
+    kept, looked_ms = _kept(folder)
     if kept is not None and (kept.wire, kept.market) != (plan.wire, market):
         raise StateFolderError(
             f"expected in {folder} a venue {plan.wire} on {market}, was {kept.wire} on {kept.market}"
         )  # fmt: skip
     if kept is not None:
-        went_on_ms = kept.epoch_ms + int((wall_ms - kept.wall_ms) * plan.speed)
+        # At another speed than before the market must not go back to where it was already.
+        went_on_ms = max(looked_ms, kept.epoch_ms + int((wall_ms - kept.wall_ms) * plan.speed))
         epoch_ms = plan.epoch_ms if plan.epoch_ms is not None else went_on_ms
         return Opened(plan, _source(plan, kept.row_ms), kept, epoch_ms)
     epoch_ms = plan.epoch_ms if plan.epoch_ms is not None else wall_ms
@@ -164,15 +161,16 @@ def open_market(plan: WirePlan, folder: Path, wall_ms: int) -> Opened:
     return Opened(plan, _source(plan, first_ms), Start(plan.wire, market, first_ms, epoch_ms, wall_ms), epoch_ms)
 
 
-def _kept(folder: Path) -> Start | None:
+def _kept(folder: Path) -> tuple[Start | None, int]:
+    """What an earlier server began with, and how far its market had come; ``None`` and 0 where there was none."""
     if not (folder / TWIN_FILE).exists():
-        return None
+        return None, 0
     state = TwinState(folder / TWIN_FILE)
     try:
         text = state.notes().get("start")
+        return (Start(**orjson.loads(text)) if text else None), state.looked_ms
     finally:
         state.close()
-    return Start(**orjson.loads(text)) if text else None
 
 
 def _history_ms(plan: WirePlan) -> int:
