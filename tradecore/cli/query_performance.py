@@ -63,13 +63,14 @@ def _figures(state: Path, symbol: str, since: str | None, until: str | None, run
     from tradecore.cli.kept import find, open_rows, run_named
     from tradecore.journal.query_day import OrderDay, equity_of, orders_of
     from tradecore.journal.query_figures import equity_figures, exposure_share, rung_figures, trade_figures
+    from tradecore.journal.query_lines import newest_ns
     from tradecore.model.places import JOURNAL_FOLDER
     from tradecore.store.light import Filter
 
     kept = find(state)
     journal = kept.folder / JOURNAL_FOLDER
     with open_rows(kept) as rows:
-        newest_ms = rows.newest_ms()
+        newest_ms = max(rows.newest_ms(), (newest_ns(journal) or 0) // 1_000_000)
         span = when(newest_ms, since, until)
         runs = [run_named(rows, run)] if run is not None else list(rows.runs())
         first_ms = max(span.since_ms or 0, min([one.started_ms for one in runs], default=0))

@@ -173,7 +173,7 @@ def _kept(journal: Path, file: DayFile, over: bool, read: Callable[[DayFile], An
         draft = path.with_name(f"{path.name}.tmp")
         try:
             (journal / FOLDER).mkdir(exist_ok=True)
-            text = orjson.dumps({"version": _VERSION, "day": file.day}) + b"\n" + orjson.dumps(found)
+            text = orjson.dumps({"version": _VERSION, "day": file.day}) + b"\n" + orjson.dumps(found, tuple)
             draft.write_bytes(gzip.compress(text, 6, mtime=0))
             draft.replace(path)
         except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -80,24 +81,41 @@ def why(journal: Path, since_ms: int, until_ms: int, symbol: str | None = None) 
             continue
         over = number + 1 < len(files)
         whole = first_ms <= file.day * _DAY_MS and (file.day + 1) * _DAY_MS <= until_ms
-        day = _day(journal, file, symbol, over=over, whole=whole and symbol is None, fine=fine)
-        for cell in day.cells:
-            if first_ms <= cell.start_ms < until_ms and (symbol is None or cell.symbol == symbol):
-                cells.append(cell)
-        for denial in day.denials:
-            if first_ms <= denial.start_ms < until_ms and (symbol is None or denial.symbol == symbol):
-                denials.append(denial)
+        within = (first_ms, until_ms) if fine else None
+        day = _day(journal, file, symbol, over=over, whole=whole and symbol is None, within=within)
+        cells += [cell for cell in day.cells if fine or first_ms <= cell.start_ms < until_ms]
+        denials += [denial for denial in day.denials if fine or first_ms <= denial.start_ms < until_ms]
     return _sum(cells, denials, first_ms, until_ms, None if symbol is None else span_ms)
 
 
-def _day(journal: Path, file: DayFile, symbol: str | None, *, over: bool, whole: bool, fine: bool) -> Day:
-    """One day, from its kept sum where that says enough; a finished day without one is summed up and kept."""
-    if fine:
-        return read_day(file, SPAN_MS)
+def _day(
+    journal: Path, file: DayFile, symbol: str | None, *, over: bool, whole: bool, within: tuple[int, int] | None
+) -> Day:
+    """One day, from its kept sum where that says enough; a finished day without one is summed up and kept.
+
+    Args:
+        within: Read the day itself, and of it only this span of time.
+    """
+    if within is not None:
+        # all symbols are not told over time: one span holds the day
+        return _read(file, SPAN_MS if symbol is not None else _DAY_MS, within, symbol)
     if not over:
-        return read_day(file)
+        return _read(file, _HOUR_MS, None, symbol)
     kept = kept_day(journal, file, symbol, hours=not whole)
-    return kept if kept is not None else keep_day(journal, file)
+    return kept if kept is not None else _only(keep_day(journal, file), symbol)
+
+
+_read = lru_cache(maxsize=4)(read_day)
+"""The same day is asked for its sums and for its nearest misses."""
+
+
+def _only(day: Day, symbol: str | None) -> Day:
+    if symbol is None:
+        return day
+    return Day(
+        tuple([cell for cell in day.cells if cell.symbol == symbol]),
+        tuple([denial for denial in day.denials if denial.symbol == symbol]),
+    )
 
 
 def _sum(cells: list[Cell], denials: list[Denial], first_ms: int, until_ms: int, span_ms: int | None) -> Why:
@@ -139,11 +157,14 @@ def nearest(journal: Path, since_ms: int, until_ms: int, most: int) -> tuple[Cel
     files = [file for file in list_files(journal, Taxonomy.DECISION) if file.day >= day_of(since_ms * 1_000_000)]
     for number, file in enumerate(files):
         if file.day * _DAY_MS < until_ms:
-            day = _day(journal, file, None, over=number + 1 < len(files), whole=False, fine=fine)
-            for cell in day.cells:
-                within = since_ms <= cell.row_ms < until_ms
-                if cell.margin is not None and within:
-                    old = found.get(cell.symbol)
-                    if old is None or old.margin is None or cell.margin < old.margin:
-                        found[cell.symbol] = cell
+            over = number + 1 < len(files)
+            whole = since_ms <= file.day * _DAY_MS and (file.day + 1) * _DAY_MS <= until_ms
+            kept = kept_day(journal, file, None, hours=False, nearest=True) if over and whole and not fine else None
+            limits = (since_ms // SPAN_MS * SPAN_MS, until_ms) if fine else None
+            day = kept or _day(journal, file, None, over=over, whole=False, within=limits)
+            within = tuple([cell for cell in day.cells if since_ms <= cell.row_ms < until_ms])
+            for symbol, cell in Day(within, ()).nearest.items():
+                old = found.get(symbol)
+                if old is None or (cell.margin or 0.0) < (old.margin or 0.0):
+                    found[symbol] = cell
     return tuple(sorted(found.values(), key=lambda cell: (cell.margin or 0.0, cell.symbol))[:most])

@@ -68,34 +68,57 @@ class Day(NamedTuple):
     cells: tuple[Cell, ...]
     denials: tuple[Denial, ...]
 
+    @property
+    def nearest(self) -> dict[str, Cell]:
+        """The nearest miss of each symbol that has one."""
+        found: dict[str, Cell] = {}
+        for cell in self.cells:
+            old = found.get(cell.symbol)
+            if cell.margin is not None and (old is None or old.margin is None or cell.margin < old.margin):
+                found[cell.symbol] = cell
+        return found
 
-def read_day(file: DayFile, span_ms: int = _HOUR_MS) -> Day:
+
+def read_day(
+    file: DayFile, span_ms: int = _HOUR_MS, within: tuple[int, int] | None = None, symbol: str | None = None
+) -> Day:
     """Sum up a day's file.
 
     Args:
         span_ms: Length of the spans of time, > 0.
+        within: Only what begins in this span of market time, the end not included; ``None``: the whole day.
+        symbol: Only this symbol; ``None``: all.
     Raises:
         DataError: If the file or a line of it cannot be read.
     """
     cells: dict[tuple[int, str, str, str], Cell] = {}
     denials: dict[tuple[int, str, str, str, str, str], Denial] = {}
-    for raw in matching(day_bytes(file), ("candidate_outcomes", "decision_outcome")):
+    texts = () if symbol is None else (b'"' + symbol.encode() + b'"',)
+    for raw in matching(day_bytes(file), ("candidate_outcomes", "decision_outcome"), texts):
         line = orjson.loads(raw)
         data = line["data"]
-        if line["kind"] == "candidate_outcomes":
-            _take_candidates(cells, data, span_ms)
+        many = line["kind"] == "candidate_outcomes"
+        at_ms = data["first_ms" if many else "row_ms"]
+        if within is not None and not within[0] <= at_ms < within[1]:
+            continue
+        if many:
+            _take_candidates(cells, data, span_ms, symbol)
         elif data["outcome"] != "INTENT_CREATED":
             _take_denial(denials, data, span_ms)
     return Day(tuple(cells.values()), tuple(denials.values()))
 
 
-def _take_candidates(cells: dict[tuple[int, str, str, str], Cell], data: Mapping[str, Any], span_ms: int) -> None:
+def _take_candidates(
+    cells: dict[tuple[int, str, str, str], Cell], data: Mapping[str, Any], span_ms: int, only: str | None
+) -> None:
     first = data["first_ms"]
     start = first // span_ms * span_ms
     for group in data["groups"]:
         outcome, by, unit = group["outcome"], group["by"], group["unit"]
         margins = group["margins"]
         for at, symbol in enumerate(group["symbols"]):
+            if only is not None and symbol != only:
+                continue
             key = (start, symbol, outcome, by)
             old = cells.get(key)
             times = group["counts"][at] + (old.times if old is not None else 0)
@@ -168,13 +191,14 @@ def keep_day(journal: Path, file: DayFile) -> Day:
     """
     day = read_day(file)
     path = index_path(journal, file)
-    lines = [orjson.dumps({"version": _VERSION, "day": file.day}), orjson.dumps(_totals(day))]
+    lines = [orjson.dumps({"version": _VERSION, "day": file.day}), orjson.dumps(_totals(day), tuple)]
     by_symbol: dict[str, tuple[list[Cell], list[Denial]]] = {}
     for cell in day.cells:
         by_symbol.setdefault(cell.symbol, ([], []))[0].append(cell)
     for denial in day.denials:
         by_symbol.setdefault(denial.symbol, ([], []))[1].append(denial)
-    lines += [orjson.dumps([symbol, *by_symbol[symbol]]) for symbol in sorted(by_symbol)]
+    # a record is written as the row of its fields
+    lines += [orjson.dumps([symbol, *by_symbol[symbol]], tuple) for symbol in sorted(by_symbol)]
     draft = path.with_name(f"{path.name}.tmp")
     try:
         path.parent.mkdir(exist_ok=True)
@@ -185,9 +209,10 @@ def keep_day(journal: Path, file: DayFile) -> Day:
     return day
 
 
-def _totals(day: Day) -> tuple[list[Cell], list[Denial]]:
-    """A day without its symbols and hours."""
-    return list(total_cells(day.cells).values()), list(total_denials(day.denials).values())
+def _totals(day: Day) -> tuple[list[Cell], list[Denial], list[Cell]]:
+    """A day without its symbols and hours, and the nearest miss of each symbol."""
+    cells, denials = total_cells(day.cells), total_denials(day.denials)
+    return list(cells.values()), list(denials.values()), list(day.nearest.values())
 
 
 def total_cells(cells: Iterable[Cell]) -> dict[tuple[str, str], Cell]:
@@ -208,12 +233,13 @@ def total_denials(denials: Iterable[Denial]) -> dict[tuple[str, str, str], Denia
     return found
 
 
-def kept_day(journal: Path, file: DayFile, symbol: str | None, *, hours: bool) -> Day | None:
+def kept_day(journal: Path, file: DayFile, symbol: str | None, *, hours: bool, nearest: bool = False) -> Day | None:
     """Read a kept sum.
 
     Args:
         symbol: Only this symbol; ``None``: all.
         hours: Keep hours and symbols apart; else the day's totals are enough.
+        nearest: In place of the totals the nearest miss of each symbol.
     Returns:
         ``None`` where there is none, or it is of another version.
     """
@@ -223,7 +249,9 @@ def kept_day(journal: Path, file: DayFile, symbol: str | None, *, hours: bool) -
         if orjson.loads(head)["version"] != _VERSION:
             return None
         if symbol is None and not hours:
-            cells, denials = orjson.loads(totals)
+            cells, denials, near = orjson.loads(totals)
+            if nearest:
+                return Day(tuple([Cell(*cell) for cell in near]), ())
             return Day(tuple([Cell(*cell) for cell in cells]), tuple([Denial(*one) for one in denials]))
         return _of_symbols(rest, symbol)
     except (OSError, EOFError, ValueError, KeyError, TypeError):
