@@ -16,7 +16,9 @@ import tracemalloc
 import pytest
 
 from tradecore.errors import StateFolderError
+from tradecore.journal.head import read_head
 from tradecore.journal.read import decode, read_journal
+from tradecore.journal.verify import verify
 from tradecore.journal.threaded import ThreadedJournal
 from tradecore.model.events import AlertFired, Heartbeat, RetryAttempt, ScanOutcomes, Taxonomy
 
@@ -332,6 +334,7 @@ def test_r25_after_kill_nine_every_committed_event_is_in_the_files_once(tmp_path
         # All but the last line may be cut; the journal itself may have come further than what was printed.
         committed = max(committed, *(int(line) for line in whole[:-1])) if len(whole) > 1 else committed
         committed = max(committed, *(sequences(folder) or [0]))
+    assert verify(folder).ok, "a kill leaves a torn end at most"
     again = opened(session="after")
     ledger = words.Ledger(committed)
     again.catch_up(ledger.events_after)
@@ -339,3 +342,22 @@ def test_r25_after_kill_nine_every_committed_event_is_in_the_files_once(tmp_path
     assert sequences(folder) == list(range(1, committed + 1))
     seqs = sorted(line.seq for line in read_journal(folder))
     assert seqs == sorted(set(seqs))
+    assert verify(folder).findings == ()
+
+
+async def test_r44_the_head_follows_while_lines_are_written(tmp_path, opened, clock, words, monkeypatch):
+    """Nobody flushes for hours: what was written is vouched for all the same."""
+    monkeypatch.setattr("tradecore.journal.threaded._HEAD_EVERY_S", 0.02)
+    journal = opened(virtual=False)
+    ledger = words.Ledger()
+    journal.catch_up(ledger.events_after)
+    seen = set()
+    until_s = time.monotonic() + 10
+    while len(seen) < 3 and time.monotonic() < until_s:
+        journal.follow(ledger.commit(1))
+        await asyncio.sleep(0.02)
+        head = read_head(tmp_path / "journal")
+        seen.add(head.sequence if head is not None else 0)
+    assert len(seen) >= 3
+    assert await journal.close(5)
+    assert read_head(tmp_path / "journal").sequence == len(ledger.events)
