@@ -182,7 +182,9 @@ class LotBook:
             self._take(trade.base, trade.quantity, sale, trade.position_id, brought)
             bought = Lot(trade.posting_id, trade.quote, NO_OWNER, trade.quote_quantity, None, "", None, trade.at_ms)
         owner = trade.position_id if trade.fee_currency == trade.base else NO_OWNER
-        if trade.fee > 0 and trade.fee_currency == bought.coin:
+        if trade.fee_currency == self._money:
+            pass  # money has no lots
+        elif trade.fee > 0 and trade.fee_currency == bought.coin:
             own = min(trade.fee, bought.quantity)  # venues take a fee in what was received out of just that
             bought = self._split(bought, own, fee)
             self._take(bought.coin, minus(trade.fee, own), fee, owner)
