@@ -18,8 +18,8 @@ import pytest
 from tradecore.errors import StateFolderError
 from tradecore.journal.head import read_head
 from tradecore.journal.read import decode, read_journal
-from tradecore.journal.verify import verify
 from tradecore.journal.threaded import ThreadedJournal
+from tradecore.journal.verify import verify
 from tradecore.model.events import AlertFired, Heartbeat, RetryAttempt, ScanOutcomes, Taxonomy
 
 
