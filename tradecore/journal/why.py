@@ -123,7 +123,7 @@ def _sum(cells: list[Cell], denials: list[Denial], first_ms: int, until_ms: int,
     refusals = total_denials(denials)
     created = sum(cell.times for cell in totals.values() if cell.outcome == "INTENT_CREATED")
     return Why(
-        min([cell.start_ms for cell in cells], default=first_ms), until_ms,
+        max(first_ms, min([cell.start_ms for cell in cells], default=first_ms)), until_ms,
         sum(cell.times for cell in totals.values()), created,
         tuple(sorted(totals.values(), key=lambda cell: (-cell.times, cell.outcome, cell.by))),
         tuple(sorted(refusals.values(), key=lambda one: (-one.times, one.outcome, one.by, one.limit))),
