@@ -24,7 +24,9 @@ SIGNED = [
 ]  # fmt: skip
 
 
-def test_each_request_weighs_what_the_venue_says(binance):
+def test_each_request_weighs_what_the_venue_says(make_wire):
+    binance = make_wire("binance", speed=100.0)
+
     async def story():
         used = 0
         for method, path, text, weight in WEIGHTS:
