@@ -29,10 +29,10 @@ from tradecore.venues.twin.wire.keys import ApiKey
 from tradecore.venues.twin.wire.server import WireServer
 
 _T = TypeVar("_T")
-SPEED = 10.0
+SPEED = 20.0
 KEY, SECRET = "key-of-tests", "canary-secret-4711"
-#: A loaded machine answers late: market seconds are a tenth of the wall's.
-TIMES = LinkTimes(answer_s=40, ping_s=2, deaf_s=15, silence_s=60, first_wait_s=0.5, longest_wait_s=4, steady_s=60)
+#: A loaded machine answers late: a market second is a twentieth of one of the wall.
+TIMES = LinkTimes(answer_s=60, ping_s=3, deaf_s=16, silence_s=60, first_wait_s=0.5, longest_wait_s=4, steady_s=60)
 
 
 class Wire:

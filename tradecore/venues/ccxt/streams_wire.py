@@ -233,7 +233,16 @@ def attach(exchange: Any, ears: Ears, ping_s: float) -> None:
 
 
 async def let_go(exchange: Any) -> None:
-    """Close one connection: afterwards no task, timer or socket of it is left."""
+    """Close one connection: afterwards no task, timer or socket of it is left, also where the caller is cancelled."""
+    closing = asyncio.ensure_future(_close(exchange))
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await closing  # bounded: a peer that does not answer is not waited for
+        raise
+
+
+async def _close(exchange: Any) -> None:
     sockets = list((exchange.clients or {}).values())
     await exchange.close()
     for socket in sockets:
