@@ -200,3 +200,32 @@ def test_f16_a_wall_clock_that_steps_back_stalls_nobody(world):
 def test_a_limit_below_one_is_refused(world):
     with pytest.raises(ValueError, match="at least 1"):
         RequestLimiter(world.clock, 0)
+
+
+def test_r34_what_others_use_counts(world):
+    limiter = RequestLimiter(world.clock, 100)
+
+    async def story():
+        assert await limiter.acquire(DATA, weight=10)
+        limiter.observe(5)  # a venue counts from its minute's start: less than ours means nothing
+        assert limiter._weight == 10
+        limiter.observe(90)
+        assert limiter._weight == 90
+        assert not await limiter.acquire(DATA, weight=5, deadline_ms=world.start_ms + 1_000)
+        assert await limiter.acquire(CANCEL, weight=5), "a cancel has the whole minute"
+        assert await limiter.acquire(DATA, weight=5)
+        assert world.clock.now_ms() == world.start_ms + 60_000
+
+    world.run(story())
+
+
+def test_f16_observing_after_a_pause_forgets_what_is_over(world):
+    limiter = RequestLimiter(world.clock, 100)
+
+    async def story():
+        assert await limiter.acquire(DATA, weight=50)
+        await world.clock.sleep(61)
+        limiter.observe(20)
+        assert limiter._weight == 20
+
+    world.run(story())

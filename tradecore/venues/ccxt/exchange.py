@@ -36,12 +36,13 @@ class ClockOffset:
         self.offset_ms = 0
 
 
-def watched(base: type[Any], clock: Clock, offset: ClockOffset, ways: Ways) -> type[Any]:
+def watched(base: type[Any], clock: Clock, offset: ClockOffset, ways: Ways, keys: ApiKeys) -> type[Any]:
     """Make a class of ccxt's that tells what its transport meets.
 
     Args:
         base: One of ccxt's async classes.
         offset: Added to our clock wherever ccxt asks for the time.
+        keys: Never heard in an answer, whoever repeats them.
     """
 
     class Watched(base):  # type: ignore[misc]  # ccxt ships no types
@@ -91,7 +92,7 @@ def watched(base: type[Any], clock: Clock, offset: ClockOffset, ways: Ways) -> t
 
         def on_rest_response(self, code: int, reason: str, url: str, *rest: Any) -> str:
             _, headers, body, *_ = rest  # method, headers, body, and what was sent
-            evidence.answered(code, headers, body)
+            evidence.answered(code, headers, keys.scrub(body))  # a page may throw back what it was sent
             return str(body).strip()
 
     return Watched
@@ -180,7 +181,7 @@ def build(
     }
     if ways.window_key:
         options[ways.window_key] = receive_window_ms
-    exchange = watched(base, clock, offset, ways)(
+    exchange = watched(base, clock, offset, ways, keys)(
         {
             "enableRateLimit": False,
             "session": transport,

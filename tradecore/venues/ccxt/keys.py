@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
 
+_SHORTEST: Final = 6
+"""Characters; a shorter word stands in any text by chance, and no exchange issues such a key."""
+
 
 class ApiKeys:
     """Key, secret and, where the exchange wants one, pass phrase.
@@ -38,7 +41,7 @@ class ApiKeys:
 
     def _forms(self) -> Iterator[str]:
         for value in (self._secret, self._password, self._key):
-            if value:
+            if len(value) >= _SHORTEST:
                 yield value
                 yield quote(value, safe="")
 
