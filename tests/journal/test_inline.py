@@ -65,9 +65,9 @@ async def test_r39_the_same_run_gives_the_same_bytes(tmp_path, words):
     await scripted_run(tmp_path / "two", words)
     first, second = tree(tmp_path / "one"), tree(tmp_path / "two")
     assert first == second
-    assert sum(name.endswith(".gz") for name in first) >= 12
+    assert sum(name.endswith(".jsonl.gz") for name in first) >= 12
     kinds = [line.kind for line in read_journal(tmp_path / "one")]
-    assert kinds.count("journal_rotated") == sum(name.endswith(".gz") for name in first)
+    assert kinds.count("journal_rotated") == sum(name.endswith(".jsonl.gz") for name in first)
 
 
 async def test_r39_lines_are_numbered_without_a_hole_and_read_in_order_of_time(tmp_path, words):

@@ -11,11 +11,11 @@ import datetime
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tradecore.errors import StateFolderError
+from tradecore.errors import DataError, StateFolderError
 from tradecore.journal.chain import seal, seq_of
 from tradecore.journal.head import Head, fresh_head, write_head
 from tradecore.journal.sink import FileSink, OpenSink, Tail
@@ -91,6 +91,7 @@ class Folder:
         retention_days: Days that a file is kept after its own, >= 1, by taxonomy.
         cap_bytes: Most bytes that all files together may have, > 0.
         open_sink: Opens a file for appending.
+        packed: Is called with the folder and each file that was packed; ``None``: nobody wants to know.
     Raises:
         StateFolderError: If the folders cannot be made.
     """
@@ -102,11 +103,13 @@ class Folder:
         retention_days: Mapping[Taxonomy, int] = RETENTION_DAYS,
         cap_bytes: int = 2048 * 2**20,
         open_sink: OpenSink = FileSink,
+        packed: Callable[[Path, DayFile], None] | None = None,
     ) -> None:
         self._folder = folder
         self._retention_days = {**RETENTION_DAYS, **retention_days}
         self._cap_bytes = cap_bytes
         self._open_sink = open_sink
+        self._packed = packed
         self._tails: dict[Taxonomy, Tail] = {}
         self._unsynced: set[Taxonomy] = set()
         try:
@@ -265,6 +268,12 @@ class Folder:
             self.upkeep_errors += 1
             return []
         self.total_bytes += report.packed_bytes - report.size_bytes
+        if self._packed is not None:
+            target = file.path.with_name(file.path.name.removesuffix(PLAIN) + PACKED)
+            try:
+                self._packed(self._folder, file._replace(path=target, packed=True))
+            except (DataError, OSError):
+                self.upkeep_errors += 1  # who asks later sums the day up then
         return [report]
 
     def _delete(self, file: DayFile, reason: str, failed: set[Taxonomy]) -> list[Any]:

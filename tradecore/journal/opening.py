@@ -13,6 +13,7 @@ from tradecore.journal.pen import Pen
 from tradecore.journal.recover import recover
 from tradecore.journal.sample import Sampler
 from tradecore.journal.sink import FileSink, OpenSink
+from tradecore.journal.sums import sum_up
 from tradecore.journal.threaded import ThreadedJournal
 from tradecore.model.events import Taxonomy
 from tradecore.ports.clock import Clock
@@ -53,7 +54,7 @@ def open_journal(
         SettingsError: If `trace_sample` lies outside 0 to 1.
     """
     sampler = Sampler(trace_sample)
-    files = Folder(folder, retention_days=retention_days, cap_bytes=cap_mb * 2**20, open_sink=open_sink)
+    files = Folder(folder, retention_days=retention_days, cap_bytes=cap_mb * 2**20, open_sink=open_sink, packed=sum_up)
     place = recover(folder)
     pen = Pen(files, Encoder(session, mask), place)
     if clock.virtual:
