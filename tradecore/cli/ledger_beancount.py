@@ -78,6 +78,7 @@ class _File:
         self.assets = f"Assets:Venue:{word[:1].upper()}{word[1:]}"
         book = book_of(rows)
         self._added: dict[str, list[Lot]] = defaultdict(list)
+        self._lots = {(lot.lot_id, lot.coin): lot for lot in book.added}
         for lot in book.added:
             self._added[lot.lot_id.removesuffix("/rebate")].append(lot)
         self._taken: dict[str, list[Taken]] = defaultdict(list)
@@ -123,10 +124,15 @@ class _File:
         if lot.price is None:
             yield _Line(f"{self.assets}  {units}", lot.quantity, lot.coin)
             return
-        price = _short(lot.price)
-        paid = f"{canonical(price)} {self.names.of(lot.cost_currency)}"
-        cost = f'{{{paid}, {_moment(lot.at_ms):%Y-%m-%d}, "{lot.lot_id}"}}'
-        yield _Line(f"{self.assets}  {units} {cost}", times(lot.quantity, price), lot.cost_currency)
+        weight = times(lot.quantity, _short(lot.price))
+        yield _Line(f"{self.assets}  {units} {self._named(lot.lot_id, lot.coin)}", weight, lot.cost_currency)
+
+    def _named(self, lot_id: str, coin: str) -> str:
+        """Name a lot in full: its label alone is not enough where coins without a cost lie beside it."""
+        lot = self._lots[lot_id, coin]
+        assert lot.price is not None, lot
+        paid = f"{canonical(_short(lot.price))} {self.names.of(lot.cost_currency)}"
+        return f'{{{paid}, {_moment(lot.at_ms):%Y-%m-%d}, "{lot.lot_id}"}}'
 
     def _went(self, part: Taken, posting_id: str, step: Step) -> Iterable[_Line]:
         self.accounts.add(self.assets)
@@ -141,7 +147,7 @@ class _File:
             yield self._plain(_FEES, part.quantity, part.coin)
         elif price is not None:
             weight = times(part.quantity, price).copy_negate()
-            yield _Line(f'{self.assets}  -{units} {{"{part.lot_id}"}}', weight, part.cost_currency)
+            yield _Line(f"{self.assets}  -{units} {self._named(part.lot_id, part.coin)}", weight, part.cost_currency)
             if part.why is Why.FEE:
                 yield self._plain(_FEES, weight.copy_negate(), part.cost_currency)
         elif part.why is Why.SALE and isinstance(step, LotTrade):
@@ -157,9 +163,9 @@ class _File:
         """Unit cost of the lot that a part came from, as the lot was written; ``None``: it has none."""
         if not part.lot_id or part.cost is None:
             return None
-        for lot in self._added.get(part.lot_id.removesuffix("/rebate"), ()):
-            if lot.lot_id == part.lot_id and lot.coin == part.coin:
-                return _short(lot.price) if lot.price is not None else None
+        lot = self._lots.get((part.lot_id, part.coin))
+        if lot is not None:
+            return _short(lot.price) if lot.price is not None else None
         return _short(ROUNDED.divide(part.cost, part.quantity))  # the fee took all that was received
 
 

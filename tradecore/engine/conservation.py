@@ -120,19 +120,24 @@ class Conservation:
                 missing: list[str] = []
                 found = await self._comparison.look(missing, _SETTLE_MS)
                 looks += 1
+                late = clock.now_ms() >= until_ms
                 stands = all(self._comparison.standing.get(coin) == gap for coin, gap in found.items())
-                if missing or stands or clock.now_ms() >= until_ms:
+                # what a trade explains in part is looked at again: the rest has a name of its own
+                if missing or ((stands or late) and (await self._judge("running") or late)):
                     break
                 await clock.sleep(min(2.0 ** (looks - 1), 8.0))
-            if not missing:
-                await self._judge("running")
             async with self._desk.transaction() as work:
                 self.put_proof(work, "running", looks, missing)
 
     # Judgement ------------------------------------------------------------------------------------------------
 
-    async def _judge(self, when: str) -> None:
-        """Find out what differences that count are, once for each; alarm what nothing explains."""
+    async def _judge(self, when: str) -> bool:
+        """Find out what differences that count are, once for each; alarm what nothing explains.
+
+        Returns:
+            False where trades that were booked on the way left a rest, which another look must see first.
+        """
+        whole = True
         self._drop_what_is_gone()
         await self._leave_to_others()
         standing = self._comparison.standing
@@ -140,6 +145,7 @@ class Conservation:
             answered = await self._read_trades()
             for coin, gap in list(standing.items()):
                 if self._comparison.gap(coin) != gap or self._money.moved_within(coin, 0):
+                    whole = whole and not self._comparison.gap(coin)
                     self._comparison.forget(coin)  # a trade explained it, or a part: the next look sees what is left
             self._kinds = dict(self._classified(answered=answered))
             self._judged = dict(standing) if answered else {}
@@ -148,6 +154,7 @@ class Conservation:
             await self._book(_POSTED, still)
             await self._accept()
         await self._alarm(when)
+        return whole
 
     def _drop_what_is_gone(self) -> None:
         """Forget the judgement of differences that no longer stand, and fees that a clean look proved paid."""
