@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -21,6 +22,8 @@ from tradecore.venues.payload import parse_json
 BOOK_LEVELS: Final = 100
 """Levels of a book that are asked for."""
 _FEW: Final = 20
+_BATCH: Final = 200
+"""Markets turned into instruments before others go first."""
 
 
 def _float(raw: Any) -> float:
@@ -107,8 +110,14 @@ class CcxtMarketData:
         """
         await self.client.turn("instruments", priority)
         markets = await self.client.load_markets(anew=True)
-        found = (self.instrument(one, self_symbols) for one in markets.values())
-        return {one.symbol: one for one in found if one is not None}
+        found: dict[str, Instrument] = {}
+        for number, market in enumerate(list(markets.values())):
+            if number % _BATCH == _BATCH - 1:
+                await asyncio.sleep(0)  # thousands of markets in one go would hold the loop
+            made = self.instrument(market, self_symbols)
+            if made is not None:
+                found[made.symbol] = made
+        return found
 
     def instrument(self, market: Mapping[str, Any], self_symbols: frozenset[str] | None = None) -> Instrument | None:
         """Turn one market of ccxt's into an instrument; ``None`` where it is none of ours."""
