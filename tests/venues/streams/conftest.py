@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from decimal import Decimal
@@ -41,6 +42,10 @@ class Wire:
     def __init__(self, name: str, symbols: tuple[str, ...] = ("BTC/USDT", "ETH/USDT")) -> None:
         self.name = name
         self.loop = MarketLoop(SPEED)
+        self.complaints: list[str] = []
+        self.untended = False
+        """True where ccxt is left to itself: it forgets to look at failures of its own."""
+        self.loop.set_exception_handler(lambda _, context: self.complaints.append(str(context)))
         self.clock = LoopClock(self.loop, START_MS + 60_000)
         named = {symbol: wander(number, 60, bps=60.0) for number, symbol in enumerate(symbols)}
         rows = Rows(named, {symbol: instrument(symbol) for symbol in named})
@@ -86,6 +91,9 @@ class Wire:
             await self.server.close()
             left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             assert not left, f"left behind: {left}"
+            gc.collect(1)  # what this story left is young
+            complaints = [text for text in self.complaints if not (self.untended and "never retrieved" in text)]
+            assert not complaints, f"the loop complained: {complaints}"
 
     # Talkers ------------------------------------------------------------------------------------------------
 
@@ -127,6 +135,7 @@ class Wire:
             }
         )
         exchange.has["fetchCurrencies"] = False
+        self.untended = True
         exchange.timeout_on_exit = 0
         api = exchange.urls["api"]
         if self.name == "binance":

@@ -102,6 +102,7 @@ class Link:
         self._note: Final = note
         self._on_connected: Final = on_connected
         self._ears: Ears | None = None
+        self._up = False
         self._news_s = 0.0
         self.connections = 0
         """Times that the venue answered our subscription."""
@@ -109,7 +110,7 @@ class Link:
     @property
     def alive(self) -> bool:
         """True while the venue answered, is heard, and has news."""
-        return self._ears is not None and self._ears.spoke.is_set() and not self._complaint(self._ears)
+        return self._ears is not None and self._up and not self._complaint(self._ears)
 
     def pushed(self) -> None:
         """Note that the venue pushed news."""
@@ -138,7 +139,7 @@ class Link:
         try:
             return await self._until_broken(ears, watching)
         finally:
-            self._ears = None
+            self._ears, self._up = None, False
             await let_go(exchange)
 
     async def _until_broken(self, ears: Ears, watching: asyncio.Task[None]) -> str:
@@ -153,6 +154,7 @@ class Link:
             return f"venue did not answer within {self._times.answer_s:g} s"
         if not ears.broken.done() and not watching.done():
             self.connections += 1
+            self._up = True
             self._note(StreamNote(self.name, "connected", "", 0.0))
             self._on_connected()
         tick_s = min(self._times.deaf_s, self._times.silence_s) / 10

@@ -76,8 +76,13 @@ class TaskKeeper:
         """Start a task and remember it until it ends."""
         task = self._loop.create_task(work, **rest)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        # Why a connection is lost is told by who watches it; what nobody looks at asyncio would print much later.
+        _look_at(task)
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any, **rest: Any) -> asyncio.TimerHandle:
         """Start a timer and remember it until it is due."""
@@ -105,6 +110,13 @@ class _Socket(Client):  # type: ignore[misc]  # ccxt ships no types
     ears: Ears
     pings_s: float
 
+    def future(self, message_hash: str) -> Any:
+        """Make or find what a watcher waits for; its failure is looked at, though ccxt may have no watcher for it."""
+        future = super().future(message_hash)
+        future.remove_done_callback(_look_at)
+        future.add_done_callback(_look_at)
+        return future
+
     def handle_message(self, message: Any) -> None:
         self.ears.hear()
         try:
@@ -130,6 +142,11 @@ class _Socket(Client):  # type: ignore[misc]  # ccxt ships no types
             except Exception as error:  # noqa: BLE001 - whatever it is, this socket can be written to no more
                 self.ears.give_up(f"ping could not be sent: {type(error).__name__}")
                 return
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 class Listening:
