@@ -57,10 +57,6 @@ class StreamSource:
     def __repr__(self) -> str:
         return f"StreamSource({self.name!r})"
 
-    def hide(self, text: str) -> str:
-        """A text without our keys."""
-        return self._keys.scrub(text)
-
     async def connect(self, ears: Ears) -> Any:
         """Make an exchange object that knows the markets; it dials when something is watched.
 
