@@ -361,3 +361,19 @@ def test_f28_an_order_never_meets_another_one_of_the_account(binance):
         assert (await binance.signed("GET", "/api/v3/openOrders", symbol="BTCUSDT")).json == []
 
     binance.run(story)
+
+
+def test_steps_finer_than_eight_decimals_are_advertised_and_taken(wire):
+    async def story():
+        fine = Decimal("0.0000000001")
+        wire.desk.change_symbol("SOL/USDT", {"tick_size": str(fine), "max_price": "1000000"})
+        exchange = await wire.market()
+        assert Decimal(str(exchange.markets["SOL/USDT"]["precision"]["price"])) == fine
+        price = (wire.ask("SOL/USDT") * Decimal("0.9")).quantize(fine)
+        reply = await wire.order(symbol="SOLUSDT", quantity="1", price=f"{price:f}")
+        assert reply.status == 200, reply.body
+        assert Decimal(reply.json["price"]) == price
+        coarser = await wire.order(symbol="BTCUSDT", quantity="1", price="1.0000000001")
+        assert coarser.status == 400
+
+    wire.run(story)

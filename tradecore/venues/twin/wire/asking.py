@@ -10,7 +10,7 @@ from typing import Final
 from tradecore.model.units import Side, TimeInForce
 from tradecore.venues.twin.records import SelfTrade
 from tradecore.venues.twin.wire.call import Call
-from tradecore.venues.twin.wire.dialect import Asked
+from tradecore.venues.twin.wire.dialect import Asked, decimals_of
 
 _BINANCE_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,36}")
 _MEXC_ID: Final = re.compile(r"[a-zA-Z0-9_-]{1,32}")
@@ -40,7 +40,9 @@ def asked_of(call: Call) -> Asked:
             raise call.no("not_required", "price")
         quantity, quote = _market_amounts(call)
     else:
-        quantity, price = params.amount("quantity"), params.amount("price")
+        item = call.desk.instrument(params.get("symbol"))
+        lot, tick = (decimals_of(item.lot_size), decimals_of(item.tick_size)) if item is not None else (0, 0)
+        quantity, price = params.amount("quantity", lot), params.amount("price", tick)
         if price <= 0:
             raise call.no("bad_value", "price")
     for amount, name in ((quantity, "quantity"), (quote, "quoteOrderQty")):
@@ -79,7 +81,8 @@ def _market_amounts(call: Call) -> tuple[Decimal | None, Decimal | None]:
         raise call.no("not_required", "quoteOrderQty")
     if params.get("quoteOrderQty"):
         return None, params.amount("quoteOrderQty")
-    return params.amount("quantity"), None
+    item = call.desk.instrument(params.get("symbol"))
+    return params.amount("quantity", decimals_of(item.lot_size) if item is not None else 0), None
 
 
 def _wire_id(call: Call) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from tradecore.model.instrument import Instrument
 from tradecore.model.units import ZERO, canonical, plus, times
 from tradecore.venues.twin.records import OrderView
-from tradecore.venues.twin.wire.dialect import Body, Coins, Dialect, Listed
+from tradecore.venues.twin.wire.dialect import Body, Coins, Dialect, Listed, decimals_of
 from tradecore.venues.twin.wire.keys import ApiKey
 from tradecore.venues.twin.wire.listing import Listing
 
@@ -98,12 +98,14 @@ class BinanceDialect(Dialect):
 
     def _symbol(self, instrument: Instrument, listing: Listing) -> Body:
         stopped = not (instrument.can_buy or instrument.can_sell)
+        base = max(_DECIMALS, decimals_of(instrument.lot_size))
+        quote = max(_DECIMALS, decimals_of(instrument.tick_size))
         return {
             "symbol": self.manners.raw_symbol(instrument.symbol),
             "status": "HALT" if stopped and listing.status == "TRADING" else str(listing.status),
-            "baseAsset": instrument.base, "baseAssetPrecision": _DECIMALS, "quoteAsset": instrument.quote,
-            "quotePrecision": _DECIMALS, "quoteAssetPrecision": _DECIMALS, "baseCommissionPrecision": _DECIMALS,
-            "quoteCommissionPrecision": _DECIMALS, "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+            "baseAsset": instrument.base, "baseAssetPrecision": base, "quoteAsset": instrument.quote,
+            "quotePrecision": quote, "quoteAssetPrecision": quote, "baseCommissionPrecision": base,
+            "quoteCommissionPrecision": quote, "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
             "icebergAllowed": False, "ocoAllowed": False, "otoAllowed": False, "quoteOrderQtyMarketAllowed": True,
             "allowTrailingStop": False, "cancelReplaceAllowed": False, "amendAllowed": False,
             "isSpotTradingAllowed": listing.api, "isMarginTradingAllowed": False,

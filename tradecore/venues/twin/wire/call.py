@@ -22,6 +22,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _NUMBER_TEXT: Final = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
 _WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 _DECIMALS_MAX: Final = 8
+"""Of an amount, where its symbol's steps need no more."""
 
 
 class Params:
@@ -58,13 +59,13 @@ class Params:
             raise no(self._wire, "missing", name)
         return value
 
-    def amount(self, name: str) -> Decimal:
-        """A number >= 0 with at most eight decimals, exact."""
+    def amount(self, name: str, decimals: int = 0) -> Decimal:
+        """A number >= 0, exact, with at most eight decimals, or `decimals` where a symbol's steps are finer."""
         text = self.need(name)
         if not _NUMBER.fullmatch(text):
             raise no(self._wire, "illegal", name, _NUMBER_TEXT)
         value = text.rstrip("0") if "." in text else text
-        if len(value.partition(".")[2]) > _DECIMALS_MAX:
+        if len(value.partition(".")[2]) > max(_DECIMALS_MAX, decimals):
             raise no(self._wire, "precision", name)
         try:
             return decimal_of(text)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from tradecore.model.instrument import Instrument
-from tradecore.model.units import Side, TimeInForce
+from tradecore.model.units import Side, TimeInForce, canonical
 from tradecore.venues.twin.manners import Manners
 from tradecore.venues.twin.records import OrderView, SelfTrade, TwinTrade
 from tradecore.venues.twin.wire.keys import ApiKey
@@ -101,3 +101,8 @@ class Dialect(ABC):
             {"asset": coin, "free": self.number(free), "locked": self.number(locked)}
             for coin, (free, locked) in sorted(balances.items())
         ]
+
+
+def decimals_of(step: Decimal) -> int:
+    """Decimals of a step: 0.01 has two."""
+    return len(canonical(step).partition(".")[2])

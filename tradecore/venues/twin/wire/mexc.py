@@ -12,7 +12,7 @@ from typing import Final
 from tradecore.model.instrument import Instrument
 from tradecore.model.units import BPS, canonical, times
 from tradecore.venues.twin.records import OrderView, TwinTrade
-from tradecore.venues.twin.wire.dialect import Body, Coins, Dialect, Listed
+from tradecore.venues.twin.wire.dialect import Body, Coins, Dialect, Listed, decimals_of
 from tradecore.venues.twin.wire.keys import ApiKey
 from tradecore.venues.twin.wire.listing import Listing
 
@@ -69,7 +69,7 @@ class MexcDialect(Dialect):
         }  # fmt: skip
 
     def _symbol(self, instrument: Instrument, listing: Listing) -> Body:
-        base, quote = _decimals(instrument.lot_size), _decimals(instrument.tick_size)
+        base, quote = decimals_of(instrument.lot_size), decimals_of(instrument.tick_size)
         return {
             "symbol": self.manners.raw_symbol(instrument.symbol), "status": "1" if listing.status == "TRADING" else "2",
             "baseAsset": instrument.base, "baseAssetPrecision": base, "quoteAsset": instrument.quote,
@@ -94,8 +94,3 @@ class MexcDialect(Dialect):
             "canTrade": key.trade, "canWithdraw": key.withdraw, "canDeposit": True, "updateTime": None,
             "accountType": "SPOT", "balances": self._balances(balances), "permissions": ["SPOT"],
         }  # fmt: skip
-
-
-def _decimals(step: Decimal) -> int:
-    """Decimals of a step: 0.01 has two."""
-    return len(canonical(step).partition(".")[2])

@@ -262,8 +262,9 @@ class Public:
 
 
 def _amount(value: float) -> Decimal:
-    """A float quantity to eight decimals."""
-    return price_of(round(value, 8))
+    """A float quantity to eight decimals; nothing was traded in a minute of outage."""
+    rounded = round(value, 8)
+    return price_of(rounded) if rounded > 0 else Decimal(0)
 
 
 def _signed(number: Callable[[Decimal], str], value: Decimal) -> str:
