@@ -22,6 +22,7 @@ from tradecore.clocks.clock import LoopClock
 from tradecore.clocks.loop import MarketLoop
 from tradecore.errors import StateFolderError
 from tradecore.market.archive import open_archive
+from tradecore.market.frame import COLUMNS, MarketFrame
 from tradecore.venues.twin.wire.opening import WirePlan, open_market, open_venue
 
 BTC = "BTC/USDT"
@@ -136,3 +137,24 @@ def test_recorded_candles_come_as_if_they_were_of_now(tmp_path):
     np.testing.assert_array_equal(moved.close, there.close)
     assert (source.rows, source.symbols, source.timeframe_ms) == (plain.rows, plain.symbols, plain.timeframe_ms)
     assert source.first_close_ms < WALL_MS < source.first_close_ms + source.rows * source.timeframe_ms
+
+
+def test_minutes_without_trades_are_candles_too(make_wire):
+    wire = make_wire("binance")
+    market = wire.twin.market
+    whole = market.frame
+
+    def quiet(start, stop):
+        frame = whole(start, stop)
+        columns = {name: getattr(frame, name) for name in COLUMNS}
+        return MarketFrame(frame.timeframe_ms, frame.timestamps, frame.symbols, {**columns, "volume": frame.volume * 0})
+
+    market.frame = quiet
+
+    async def story():
+        rows = (await wire.send("GET", "/api/v3/klines", "symbol=BTCUSDT&interval=1m&limit=3")).json
+        assert [row[5] for row in rows[:2]] == ["0.00000000"] * 2
+        day = await wire.send("GET", "/api/v3/ticker/24hr", "symbol=BTCUSDT")
+        assert day.status == 200
+
+    wire.run(story)
