@@ -48,6 +48,27 @@ async def test_r12_what_was_committed_is_there_after_reopening(place, make):
     assert list(again.events_after(0, 1)) == list(booked)[:1]
 
 
+async def test_the_newest_orders_of_entries_are_those_that_were_sent_and_settled(store, make):
+    settled = {"outcome": Outcome.EXPIRED, "settled_ms": 9_000}
+    for n in range(1, 5):
+        await store.commit([make.intent(n), make.attempt(n, S.PREPARED)], [])
+    for state in (S.SENDING, S.CLOSED, S.SETTLED):
+        ended = {"outcome": Outcome.EXPIRED} if state is S.CLOSED else settled if state is S.SETTLED else {}
+        rows = [make.attempt(n, state, sent_ms=2_000 + n, **ended) for n in (1, 2)]
+        await store.commit(rows, [])
+    unsent = {"outcome": Outcome.NOT_SENT}
+    await store.commit([make.attempt(3, S.CLOSED, **unsent), make.attempt(3, S.SETTLED, **{**settled, **unsent})], [])
+    exit_row = make.intent(5, reduces=True, side=Side.SELL)
+    sale = {"reduces": True, "side": Side.SELL, "sent_ms": 2_005}
+    await store.commit([exit_row, make.attempt(5, S.PREPARED, **{**sale, "sent_ms": None})], [])
+    for state in (S.SENDING, S.CLOSED, S.SETTLED):
+        ended = {"outcome": Outcome.EXPIRED} if state is not S.SENDING else {}
+        await store.commit([make.attempt(5, state, **sale, **ended)], [])
+    assert [row.client_order_id for row in store.newest_entries(9)] == ["order-2-1", "order-1-1"]
+    assert [row.client_order_id for row in store.newest_entries(1)] == ["order-2-1"]
+    assert store.newest_entries(9)[1] == make.attempt(1, S.SETTLED, sent_ms=2_001, **settled)
+
+
 async def test_a_transaction_is_all_or_nothing_and_leaves_no_hole(store, make):
     await store.commit([make.intent(1)], [make.event(1)])
     with pytest.raises(DuplicateRecord):

@@ -46,6 +46,7 @@ def engine_config(settings: Settings, *, commands: bool) -> EngineConfig:
         ),
         block_rows=settings.market.block_rows,
         slow_cycle_ms=engine.slow_cycle_ms,
+        zero_fill_sends=engine.zero_fill_sends,
         time_scale=settings.run.scale or 1.0,
         keep_orders=settings.shutdown.policy == "keep",
         phase_ms=int(settings.shutdown.phase_s * 1_000),

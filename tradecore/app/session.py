@@ -168,6 +168,7 @@ class Session:
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
             )  # fmt: skip
             self._door.engine = engine
+            wire.listeners.append(engine.measured.take)
             if self._kept and floor.note_row is not None:
                 engine.row_listeners.append(floor.note_row)
             if floor.start is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tradecore.hooks.relay import EventRelay
@@ -22,6 +22,8 @@ class Wire:
         self._clock = clock
         self._journal: EventJournal | None = None
         self._relay: EventRelay | None = None
+        self.listeners: list[Callable[[Any], None]] = []
+        """Told of each diagnostic event; they must not wait."""
 
     def connect(self, journal: EventJournal) -> None:
         """Put the journal behind the wire."""
@@ -40,6 +42,8 @@ class Wire:
     def note(self, event: Any, ids: Ids = NO_IDS) -> None:
         """Take one diagnostic event, stamped now; it may be dropped, counted."""
         self.journal.note(event, ids)
+        for listener in self.listeners:
+            listener(event)
         if self._relay is not None:
             self._relay.offer(Stamped(self._clock.now_ns(), event, ids))
 

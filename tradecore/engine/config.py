@@ -44,6 +44,8 @@ class EngineConfig(NamedTuple):
     block_rows: int = 256
     slow_cycle_ms: float = 1_000.0
     """Of the wall."""
+    zero_fill_sends: int = 20
+    """Orders of entries without a fill in between that raise an alarm; 0 never does."""
     time_scale: float = 1.0
     """Market seconds per second of the wall, where time is not virtual."""
     unknown_drift_max: Decimal = Decimal(0)

@@ -11,10 +11,12 @@ from tradecore.engine.config import EngineConfig
 from tradecore.engine.desk import Desk, Outside, Tally
 from tradecore.engine.execution import Execution
 from tradecore.engine.exits import Exits
+from tradecore.engine.fillwatch import FillWatch
 from tradecore.engine.guestjobs import GuestJobs
 from tradecore.engine.jobs import Jobs
 from tradecore.engine.leading import Leading
 from tradecore.engine.markout import MarkOuts
+from tradecore.engine.measured import Measured
 from tradecore.engine.money import VenueMoney
 from tradecore.engine.picture import Pictures
 from tradecore.engine.pipeline import Pipeline
@@ -27,6 +29,7 @@ from tradecore.engine.state import Operator
 from tradecore.engine.tell import Teller
 from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot, UniverseRemoved
 from tradecore.model.intent import INTENT_LIVE
+from tradecore.model.places import MEASURED
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import canonical
 
@@ -52,7 +55,11 @@ class Engine:
         self.leading = Leading(desk, self.settler, self.exits, self.pipeline.add, warmup + 2)
         self.reconciler = Reconciler(desk, self.settler, self.resolver, self.money)
         self.operator = Operator(desk, self.execution, self.exits)
-        self.jobs = Jobs(desk)
+        self.measured = Measured()
+        """Is to be shown every event of a call to the venue."""
+        self.jobs = Jobs(desk, self.measured)
+        self.fill_watch = FillWatch(desk, config.zero_fill_sends)
+        self.execution.ended.append(self.fill_watch.ended)
         self.guest_jobs = GuestJobs(
             desk,
             jobs=self.jobs,
@@ -67,7 +74,7 @@ class Engine:
         self._started_s = 0.0
         self._lag_ms = 0.0
         self._row_lock = asyncio.Lock()
-        self.settler.listeners += [self._touched, self.teller.fills, MarkOuts(desk).fills]
+        self.settler.listeners += [self._touched, self.teller.fills, MarkOuts(desk).fills, self.fill_watch.fills]
         self.row_listeners: list[Callable[[int], None]] = []
         """Told of each row's close as soon as it is taken; they must not wait."""
 
@@ -100,6 +107,7 @@ class Engine:
         )
         await startup.run(run, plugins, version)
         self.guest_jobs.restore()
+        self.fill_watch.start()
 
     def _ask_universe(self) -> None:
         """Ask the universe guests once which symbols this run keeps; every removal has its reason (R5)."""
@@ -223,7 +231,17 @@ class Engine:
         desk.note(
             PortfolioSnapshot(p.currency, p.equity, p.free, p.reserved, p.exposure, len(p.positions), len(p.pending))
         )
-        await desk.remember("status", self.status_text())
+        await self.remember_views()
+
+    async def remember_views(self) -> None:
+        """Keep the status and what was measured for readers beside the process."""
+        desk = self.desk
+        now = desk.clock.now_ms()
+        measured = self.measured.figures()
+        async with desk.transaction() as work:
+            work.put(Memory("status", self.status_text(), now))
+            if measured:
+                work.put(Memory(MEASURED, orjson.dumps(measured).decode(), now))
 
     def status_text(self) -> str:
         """The derived figures as JSON, for `tradecore status`."""

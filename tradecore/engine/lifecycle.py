@@ -194,7 +194,7 @@ class Coordinator:
         desk.note(
             PortfolioSnapshot(p.currency, p.equity, p.free, p.reserved, p.exposure, len(p.positions), len(p.pending))
         )
-        await desk.remember("status", self._engine.status_text())
+        await self._engine.remember_views()
         async with desk.transaction() as work:
             work.put(self._run._replace(ended_ms=desk.clock.now_ms(), reason=self._engine.stop_reason))
             work.tell(

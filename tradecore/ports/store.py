@@ -38,6 +38,8 @@ class Loaded(NamedTuple):
     """Sequence of the newest booked event; 0 on a fresh state."""
     dust: Mapping[str, Decimal]
     """Base coin to units left behind by closed positions."""
+    recent: Sequence[Attempt] = ()
+    """Settled attempts of the 24 hours before the newest one, in the order in which they were settled."""
 
 
 class Store(Protocol):
@@ -74,6 +76,9 @@ class Store(Protocol):
 
     def attempts_of(self, intent_id: str) -> Sequence[Attempt]:
         """All attempts of one intent, in order, settled ones too."""
+
+    def newest_entries(self, limit: int) -> Sequence[Attempt]:
+        """Newest settled attempts of entries that were sent, the newest first, `limit` at most."""
 
     def intent(self, intent_id: str) -> IntentRow | None:
         """One intent, ended or not; ``None``: there is none."""

@@ -193,6 +193,9 @@ class EngineSection(Section):
     watchdog_s: float = field(1.0, "A guest that holds the program longer is interrupted", "s", gt=0)
     hang_s: float = field(3.0, "After an interrupt without effect for so long the process ends with 75", "s", gt=0)
     slow_cycle_ms: float = field(1000.0, "A job that takes longer is a slow cycle", "ms", gt=0)
+    zero_fill_sends: int = field(
+        20, "Orders of entries without a fill in between that raise an alarm; 0 never does", "orders", ge=0, le=10_000
+    )
 
 
 class IntervalsSection(Section):

@@ -9,7 +9,7 @@ from tradecore.errors import StoreError
 from tradecore.model.events import BookedEvent
 from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow
-from tradecore.model.order import Attempt
+from tradecore.model.order import Attempt, AttemptState
 from tradecore.model.position import Position
 from tradecore.model.records import Command, Posting
 from tradecore.ports.store import Loaded
@@ -79,6 +79,13 @@ class Lookups:
         """All attempts of one intent, in order, settled ones too."""
         where = "WHERE intent_id = ? ORDER BY number"
         return self._read(lambda raw: self._sql.fetch(raw, Attempt, where, (intent_id,)))
+
+    def newest_entries(self, limit: int) -> Sequence[Attempt]:
+        """Newest settled attempts of entries that were sent, the newest first, `limit` at most."""
+        where = "WHERE state = ? AND NOT reduces AND sent_ms IS NOT NULL"
+        where += " ORDER BY prepared_ms DESC, intent_id, number DESC LIMIT ?"
+        settled = str(AttemptState.SETTLED)
+        return self._read(lambda raw: self._sql.fetch(raw, Attempt, where, (settled, limit)))
 
     def intent(self, intent_id: str) -> IntentRow | None:
         """One intent, ended or not; ``None``: there is none."""

@@ -51,6 +51,10 @@ class AroundStore:
         """All attempts of one intent."""
         return self._inner.attempts_of(intent_id)
 
+    def newest_entries(self, limit: int) -> Sequence[Attempt]:
+        """Newest settled attempts of entries that were sent."""
+        return self._inner.newest_entries(limit)
+
     def intent(self, intent_id: str) -> IntentRow | None:
         """One intent; ``None``: there is none."""
         return self._inner.intent(intent_id)
