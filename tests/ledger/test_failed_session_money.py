@@ -10,6 +10,7 @@ from decimal import Decimal
 from click.testing import CliRunner
 
 from tests.ledger.conftest import A, B, cycle, proofs
+from tests.ledger.test_conservation import Around
 from tradecore.cli.main import main
 from tradecore.engine.books import Books
 from tradecore.model.events import AlertFired, PortfolioSnapshot, SizingCalc
@@ -110,10 +111,10 @@ def test_r3_a_symbol_without_a_price_is_valued_at_what_was_paid(run, scene):
 
     def begin(engine):
         def look():
-            desk, mark = engine.desk, engine.desk.mark
-            desk.mark = lambda _: None
+            desk, feed = engine.desk, engine.desk.feed
+            desk.feed = Around(feed, last_price=lambda _: None, newest=lambda _: None)
             seen.append((engine.pictures.exposure(), engine.pictures.equity(), desk.books.balance("USDT")))
-            desk.mark = mark
+            desk.feed = feed
 
         at(engine, row_close_ms(4), look)
 
@@ -166,6 +167,8 @@ def test_r18_coins_that_somebody_locked_are_no_drift_and_no_sale(run, scene):
         at(engine, row_close_ms(2), lambda: outside.place(theirs))
         cycle(engine, 5)
         at(engine, row_close_ms(8), lambda: outside.cancel(A, "by-hand"))
+        look = engine.reconciler.run
+        at(engine, row_close_ms(9), lambda: engine.desk.spawn(look("running"), "sees that the lock is gone"))
 
     played = run(scene(16, sets=MEXC, guests=(leader(leave_rows=(3,)),)), begin)
     assert proofs(played)[0].ok  # free and locked together are what the ledger says
