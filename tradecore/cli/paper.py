@@ -105,6 +105,7 @@ def program() -> str:
 
 def facts(value: Any) -> Any:
     """Turn a record into JSON values: named fields by name, exact numbers and codes as text."""
+    from collections.abc import Mapping
     from decimal import Decimal
     from enum import Enum
 
@@ -118,7 +119,7 @@ def facts(value: Any) -> Any:
         return str(value)
     if hasattr(value, "_asdict"):
         return {name: facts(item) for name, item in value._asdict().items()}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {str(name): facts(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [facts(item) for item in value]

@@ -102,7 +102,7 @@ def _show(found: WhatIf, changes: Sequence[str], limit: int) -> None:
         out.print(shown)
     click.echo(
         "\nEach question is asked by itself, with the account and the market of then: what a trade more or less would "
-        "have\nchanged afterwards is not in it. Refusals that only come again are kept once a minute."
+        "have\nchanged afterwards is not in it. Refusals that only come again are asked once in five minutes."
     )
 
 

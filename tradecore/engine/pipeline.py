@@ -21,7 +21,7 @@ from tradecore.engine.intents import create_intents
 from tradecore.engine.levels import Trigger
 from tradecore.engine.picture import Pictures
 from tradecore.engine.scan import CODES, Hit, Scanner
-from tradecore.engine.verdict import Refused, guards_event
+from tradecore.engine.verdict import Refused, guards_event, locked
 from tradecore.errors import DuplicateRecord, StoreError, UnitError
 from tradecore.model.events import (
     DecisionOutcome,
@@ -82,9 +82,16 @@ class Pipeline:
         interval = self._tally.row(row.row_ms, row.quiet, row.within, row.guests, by_symbol)
         if interval is not None:
             desk.note(interval)
+            self._tell_runs()
+
+    def _tell_runs(self) -> None:
+        """Write the refusals that only came again."""
+        for run in self._repeats.take_all():
+            self._desk.note(run)
 
     def finish(self) -> None:
         """Write what was counted of the interval under way: the run ends."""
+        self._tell_runs()
         interval = self._tally.take()
         if interval is not None:
             self._desk.note(interval)
@@ -208,7 +215,7 @@ class Pipeline:
         )  # fmt: skip
         asked = ask_entry(desk.calls, question)
         refused = asked.refused
-        if refused is not None and self._repeats.again(hit.plugin, hit.symbol, row_ms, refused):
+        if refused is not None and self._repeats.again(hit, row_ms, refused):
             return refused
         desk.note(
             DropTriggerEval(
@@ -258,6 +265,9 @@ class Pipeline:
         if trading.state is not TradingState.ACTIVE:
             halted = trading.state is TradingState.HALTED
             return Refused(Reason.TRADING_HALTED if halted else Reason.TRADING_REDUCING, trading.actor, trading.reason)
+        lock = self._pictures.locks.on(hit.symbol)
+        if lock is not None:
+            return locked(lock, desk.clock.now_ms())
         if self.follow_faulted:
             return Refused(Reason.ENTRIES_HALTED, detail="a follow guest failed")
         age = desk.clock.now_ms() - row_ms
@@ -280,6 +290,12 @@ class Pipeline:
         margin = -abs(hit.value - hit.threshold) / scale
         if refused.reason is not Reason.INTENT_CREATED:
             self.last_reasons[hit.symbol] = f"{refused.reason} {refused.detail}".strip()
+            if self._repeats.again(hit, row_ms, refused):
+                self._repeats.add(hit, row_ms, refused)
+                return
+        before = self._repeats.take(hit.plugin, hit.symbol)
+        if before is not None:
+            self._desk.note(before)
         self._desk.note(
             DecisionOutcome(
                 hit.plugin, hit.symbol, row_ms, str(refused.reason), refused.by, hit.value, hit.threshold, margin,

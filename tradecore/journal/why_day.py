@@ -20,6 +20,8 @@ FOLDER: Final = "index"
 _VERSION: Final = 1
 _HOUR_MS: Final = 3_600_000
 _DETAIL_MAX: Final = 160
+_KINDS: Final = ("candidate_outcomes", "decision_outcome", "refusals_again")
+_MOMENT: Final = {"candidate_outcomes": "first_ms", "decision_outcome": "row_ms", "refusals_again": "first_ms"}
 
 
 class Cell(NamedTuple):
@@ -94,17 +96,17 @@ def read_day(
     cells: dict[tuple[int, str, str, str], Cell] = {}
     denials: dict[tuple[int, str, str, str, str, str], Denial] = {}
     texts = () if symbol is None else (b'"' + symbol.encode() + b'"',)
-    for raw in matching(day_bytes(file), ("candidate_outcomes", "decision_outcome"), texts):
+    for raw in matching(day_bytes(file), _KINDS, texts):
         line = orjson.loads(raw)
         data = line["data"]
-        many = line["kind"] == "candidate_outcomes"
-        at_ms = data["first_ms" if many else "row_ms"]
+        kind = line["kind"]
+        at_ms = data[_MOMENT[kind]]
         if within is not None and not within[0] <= at_ms < within[1]:
             continue
-        if many:
+        if kind == "candidate_outcomes":
             _take_candidates(cells, data, span_ms, symbol)
         elif data["outcome"] != "INTENT_CREATED":
-            _take_denial(denials, data, span_ms)
+            _take_denial(denials, _denial(data) if kind == "decision_outcome" else _denials(data), span_ms)
     return Day(tuple(cells.values()), tuple(denials.values()))
 
 
@@ -136,19 +138,30 @@ def _take_candidates(
                 )  # fmt: skip
 
 
-def _take_denial(
-    denials: dict[tuple[int, str, str, str, str, str], Denial], data: Mapping[str, Any], span_ms: int
-) -> None:
-    start = data["row_ms"] // span_ms * span_ms
-    value, threshold = _number(data.get("limit_value")), _number(data.get("limit_threshold"))
-    limit = data.get("limit", "")
-    one = Denial(
-        start, data["symbol"], data["plugin"], data["outcome"], data["decided_by"], limit, data.get("limit_unit", ""),
-        1, value or 0.0, value, value, threshold, data["row_ms"], data["detail"][:_DETAIL_MAX],
-    )  # fmt: skip
-    key = (start, one.symbol, one.plugin, one.outcome, one.by, limit)
+def _take_denial(denials: dict[tuple[int, str, str, str, str, str], Denial], one: Denial, span_ms: int) -> None:
+    one = one._replace(start_ms=one.start_ms // span_ms * span_ms)
+    key = (one.start_ms, one.symbol, one.plugin, one.outcome, one.by, one.limit)
     old = denials.get(key)
     denials[key] = one if old is None else joined_denial(old, one)
+
+
+def _denial(data: Mapping[str, Any]) -> Denial:
+    """One refusal."""
+    value, threshold, row_ms = _number(data.get("limit_value")), _number(data.get("limit_threshold")), data["row_ms"]
+    return Denial(
+        row_ms, data["symbol"], data["plugin"], data["outcome"], data["decided_by"], data.get("limit", ""),
+        data.get("limit_unit", ""), 1, value or 0.0, value, value, threshold, row_ms, data["detail"][:_DETAIL_MAX],
+    )  # fmt: skip
+
+
+def _denials(data: Mapping[str, Any]) -> Denial:
+    """A run of refusals that only came again."""
+    values = [value for value in map(_number, data["limit_values"]) if value is not None]
+    return Denial(
+        data["first_ms"], data["symbol"], data["plugin"], data["outcome"], data["decided_by"], data["limit"],
+        data["limit_unit"], len(data["offsets_ms"]), sum(values), min(values, default=None), max(values, default=None),
+        _number(data["limit_threshold"]), data["first_ms"] + data["offsets_ms"][-1], data["detail"][:_DETAIL_MAX],
+    )  # fmt: skip
 
 
 def joined_denial(old: Denial, new: Denial) -> Denial:

@@ -134,6 +134,32 @@ class DecisionOutcome(NamedTuple):
     limit_unit: str = ""
 
 
+@event_kind("refusals_again", Taxonomy.DECISION)
+class RefusalsAgain(NamedTuple):
+    """The same refusal in rows that follow each other: what the first of them says stands in its `decision_outcome`."""
+
+    plugin: str
+    symbol: str
+    outcome: str
+    decided_by: str
+    first_ms: int
+    """Close of the first row told here."""
+    offsets_ms: tuple[int, ...]
+    """Row by row, from the first: so many candidates ended so."""
+    values: tuple[float, ...]
+    """What the signal guest measured, row by row."""
+    threshold: float
+    """The newest."""
+    unit: str
+    limit: str
+    limit_values: tuple[Decimal, ...]
+    """What refused them, row by row; empty where nothing was measured."""
+    limit_threshold: Decimal | None
+    """The newest."""
+    limit_unit: str
+    detail: str
+
+
 @event_kind("decision_record", Taxonomy.DECISION)
 class DecisionRecord(NamedTuple):
     """What the guests were handed and what came of it, so that they can be asked again (`tradecore why --what-if`).
