@@ -75,7 +75,7 @@ def serve(
     """
     import tempfile
     import time
-    from contextlib import closing
+    from contextlib import ExitStack, closing
 
     from tradecore.clocks.clock import LoopClock
     from tradecore.clocks.loop import MarketLoop, run
@@ -88,8 +88,9 @@ def serve(
         wire, data, seed, symbols, timeframe, quote, speed, epoch_ms, _money(money),
         "quote" if fee_in == "quote" else "other" if fee_in == "other" else "base", fee_coin,
     )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="tradecore-venue-") as passing:
-        folder = state or Path(passing)
+    with ExitStack() as passing:
+        # kill -9 would leave a folder behind, so none is made where one was named
+        folder = state or Path(passing.enter_context(tempfile.TemporaryDirectory(prefix="tradecore-venue-")))
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
