@@ -35,19 +35,17 @@ def day_bytes(file: DayFile) -> bytes:
     return raw if raw.endswith(b"\n") else raw[: raw.rfind(b"\n") + 1]
 
 
-def matching(data: bytes, kinds: Collection[str], texts: Sequence[bytes] = ()) -> list[bytes]:
+def matching(data: bytes, kinds: Collection[str], texts: Sequence[bytes] = ()) -> Iterator[bytes]:
     """Take the lines of some kinds in which every one of `texts` stands, in the order of the file.
 
     Args:
         kinds: Empty takes all.
     """
-    found = []
     for match in _pattern(tuple(sorted(kinds))).finditer(data):
         start, end = data.rfind(b"\n", 0, match.start()) + 1, data.find(b"\n", match.end())
         line = data[start:end]
         if all(text in line for text in texts):
-            found.append(line)
-    return found
+            yield line
 
 
 @cache
