@@ -1,7 +1,7 @@
 """The way in: commands, exit codes, and one line for whatever went wrong.
 
-Exit codes: 0 done; 1 the venue or the store did not answer; 2 bad input; 3 orders pending; 41 to 45 a phase of the end
-failed; 70 a bug; 75 start again (a plugin hung); 130 interrupted before the run began.
+Exit codes: 0 done; 1 the venue or the store did not answer, or a proof failed; 2 bad input; 3 orders pending; 41 to 45
+a phase of the end failed; 70 a bug; 75 start again (a plugin hung); 130 interrupted before the run began.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ def _leave(code: int, before: frozenset[threading.Thread]) -> NoReturn:
 def main(context: click.Context, debug: bool) -> None:
     """Trade spot crypto: never lose an order, never double one, always say why.
 
-    Exit codes: 0 done, 1 no answer from venue or store, 2 bad input, 3 orders pending (listed), 41-45 a phase of the
-    end failed, 70 a bug, 75 start again.
+    Exit codes: 0 done, 1 no answer from venue or store or a proof that failed, 2 bad input, 3 orders pending (listed),
+    41-45 a phase of the end failed, 70 a bug, 75 start again.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
