@@ -55,7 +55,7 @@ _ALARM: Final = "drift"
 
 
 class Conservation:
-    """Judges, books, alarms. One look or proof at a time."""
+    """Judges, books, alarms. One look at a time."""
 
     def __init__(self, desk: Desk, settler: Settler, resolver: Resolver, money: VenueMoney) -> None:
         self._desk = desk
@@ -114,20 +114,21 @@ class Conservation:
         """Look until the answer stands, judge it, and book the proof: the job of each `conservation_s` (R46)."""
         clock = self._desk.clock
         until_ms = clock.now_ms() + self._desk.venue.timing.read_lag_ms + _PROVE_MS
-        async with self._lock:
-            looks = 0
-            while True:
-                missing: list[str] = []
+        looks = 0
+        while True:
+            missing: list[str] = []
+            late = clock.now_ms() >= until_ms or bool(self._desk.stopping)
+            # not held while it waits: other looks, the last one of a run above all, go on meanwhile
+            async with self._lock:
                 found = await self._comparison.look(missing, _SETTLE_MS)
                 looks += 1
-                late = clock.now_ms() >= until_ms
                 stands = all(self._comparison.standing.get(coin) == gap for coin, gap in found.items())
                 # what a trade explains in part is looked at again: the rest has a name of its own
                 if missing or ((stands or late) and (await self._judge("running") or late)):
-                    break
-                await clock.sleep(min(2.0 ** (looks - 1), 8.0))
-            async with self._desk.transaction() as work:
-                self.put_proof(work, "running", looks, missing)
+                    async with self._desk.transaction() as work:
+                        self.put_proof(work, "running", looks, missing)
+                    return
+            await clock.sleep(min(2.0 ** (looks - 1), 8.0))
 
     # Judgement ------------------------------------------------------------------------------------------------
 
