@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from tradecore.errors import SettingsError
@@ -45,7 +45,7 @@ def world_of(
         instruments: The universe; empty where it is not known before the exchange has answered.
         warmup_s: History that the guests want and that is not there at the start, s.
         row_s: Length of a row, s.
-        measured: Figures of an earlier run: ``latency_ms`` and ``job.NAME`` in ms.
+        measured: Figures of an earlier run: ``latency_ms`` and ``job.NAME`` in ms, ``spread_bps``.
     """
     measured = measured or {}
     embedded = settings.run.mode != "live"
@@ -53,6 +53,9 @@ def world_of(
     latency = Decimal(str(settings.twin.latency_ms)) if embedded else None
     if "latency_ms" in measured:
         latency = Decimal(str(measured["latency_ms"]))
+    spread = settings.twin.spread_bps if own_prices else None
+    if "spread_bps" in measured:
+        spread = Decimal(str(measured["spread_bps"]))
     funds = settings.account.opening.get(settings.account.currency, Decimal(0)) if embedded else None
     limit = settings.account.capital_limit_quote
     if limit is not None:
@@ -62,7 +65,7 @@ def world_of(
     minima = [item.min_notional_quote for item in instruments.values()]
     return World(
         taker_fee_bps=max(fees, default=settings.twin.taker_fee_bps if embedded else None),
-        spread_bps=settings.twin.spread_bps if own_prices else None,
+        spread_bps=spread,
         latency_ms=latency,
         min_notional_quote=max(minima, default=None),
         funds_quote=funds,
@@ -74,12 +77,17 @@ def world_of(
         collar_bps=None if settings.engine.exit_market_allowed else settings.engine.price_collar_bps,
         requests_per_minute=None if own_prices else settings.limiter.requests_per_minute,
         requests_planned=0.0 if own_prices else _requests_planned(settings),
-        job_ms=tuple(
-            (name.removeprefix("job."), float(intervals[f"{name.removeprefix('job.')}_s"]) * 1000, longest)
-            for name, longest in measured.items()
-            if name.startswith("job.") and f"{name.removeprefix('job.')}_s" in intervals
-        ),
+        job_ms=tuple(_jobs(intervals, measured)),
     )
+
+
+def _jobs(intervals: Mapping[str, float], measured: Mapping[str, float]) -> Iterator[tuple[str, float, float]]:
+    """Jobs whose interval is a setting: name, interval and longest run, ms; a guest's job is ``job.PLUGIN.NAME``."""
+    for key, longest_ms in measured.items():
+        kind, _, job = key.partition(".")
+        name = job.rpartition(".")[2]
+        if kind == "job" and f"{name}_s" in intervals:
+            yield name, float(intervals[f"{name}_s"]) * 1000, longest_ms
 
 
 def _requests_planned(settings: Settings) -> float:

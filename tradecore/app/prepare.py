@@ -150,7 +150,7 @@ def world_of_run(prepared: Prepared, measured: Mapping[str, float] | None = None
 
 
 def measured_of(state: Path) -> Mapping[str, float]:
-    """Read what an earlier run measured: ``latency_ms`` of a call to the venue, and ``job.NAME``, its longest run, ms.
+    """Read what an earlier run measured: ``latency_ms``, ``spread_bps``, and ``job.NAME``, its longest run in ms.
 
     Raises:
         StateFolderError: There is no such run.

@@ -24,7 +24,7 @@ from tradecore.clocks.ids import RandomIds, SeededChance, SeededIds
 from tradecore.clocks.loop import MarketLoop
 from tradecore.clocks.loop import run as run_on
 from tradecore.clocks.scheduler import install as install_market_time
-from tradecore.engine.desk import Outside
+from tradecore.engine.desk import Desk, Outside
 from tradecore.engine.engine import Engine
 from tradecore.engine.lifecycle import Coordinator
 from tradecore.engine.summary import Known, before, summary
@@ -37,7 +37,7 @@ from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import EventJournal, open_journal
 from tradecore.journal.uncaught import Uncaught
-from tradecore.model.events import AlertFired, ConfigChange, ConfigSnapshot
+from tradecore.model.events import AlertFired, ConfigChange, ConfigDrift, ConfigSnapshot
 from tradecore.model.places import HANG_FILE, JOURNAL_FOLDER, LOG_FILE, STORE_FILE, TWIN_FILE
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import RunId
@@ -267,7 +267,7 @@ class Session:
         self._keep_running(engine)
         if not desk.clock.virtual:
             self._watch(stack, engine)
-            engine.row_listeners.append(SettingsWatch(prepared.resolved.files, desk.note).row)
+            engine.row_listeners.append(SettingsWatch(prepared.resolved.files, lambda drift: _drifted(desk, drift)).row)
         await self._take_hang(engine)
         relay.start()
         await self._until_stopped(engine, engine.start(run, prepared.plugins, __version__))
@@ -373,6 +373,14 @@ class Session:
             now = desk.clock.now_ms()
             work.put(Memory("settings", json.dumps(values), now))
             work.put(Memory("market", self._prepared.market_digest, now))
+
+
+def _drifted(desk: Desk, drift: ConfigDrift) -> None:
+    """Tell people, too, that a settings file is no longer what the run goes by."""
+    desk.note(drift)
+    back = drift.digest_now == drift.digest_at_start
+    said = "is again what this run read at its start" if back else "changed: not in force before the next start"
+    desk.alert("config_drift", "info" if back else "warning", f"{drift.file} {said}")
 
 
 class Door:

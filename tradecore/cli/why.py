@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tradecore.cli.why_entries import Entries
     from tradecore.journal.why import Why
     from tradecore.journal.why_day import Cell, Denial
 
@@ -109,6 +110,7 @@ def _answer(
     """Sum up, and print."""
     from tradecore.cli.kept import open_rows
     from tradecore.cli.paper import facts, print_json
+    from tradecore.cli.why_entries import entries_of
     from tradecore.journal.why import nearest
     from tradecore.journal.why import why as sum_up
 
@@ -117,6 +119,7 @@ def _answer(
     near = nearest(journal, since_ms, until_ms, limit) if symbol is None else ()
     with open_rows(kept) as rows:
         trading = rows.trading()
+        entries = entries_of(rows, since_ms, until_ms, symbol)
     if as_json:
         print_json(
             {
@@ -124,11 +127,11 @@ def _answer(
                 "candidates": found.candidates, "created": found.created, "refused_signals": found.refused,
                 "trading": facts(trading), "reasons": facts(list(found.cells)),
                 "refusals": [_denial_facts(one, found.refused) for one in found.denials],
-                "nearest": facts(list(near)), "line": facts(list(found.line)),
+                "nearest": facts(list(near)), "line": facts(list(found.line)), "entries": facts(entries),
             }
         )  # fmt: skip
         return
-    _show(found, near, symbol, trading, limit)
+    _show(found, near, symbol, trading, limit, entries)
 
 
 def _denial_facts(one: Denial, refused: int) -> dict[str, Any]:
@@ -141,8 +144,11 @@ def _denial_facts(one: Denial, refused: int) -> dict[str, Any]:
     return found
 
 
-def _show(found: Why, near: Sequence[Cell], symbol: str | None, trading: Any, limit: int) -> None:
+def _show(  # noqa: PLR0917 - one answer, in the order in which it is printed
+    found: Why, near: Sequence[Cell], symbol: str | None, trading: Any, limit: int, entries: Entries
+) -> None:
     from tradecore.cli.paper import console
+    from tradecore.cli.why_entries import show_entries
     from tradecore.cli.write import length, moment
 
     out = console()
@@ -160,6 +166,7 @@ def _show(found: Why, near: Sequence[Cell], symbol: str | None, trading: Any, li
         return
     _show_reasons(out, found, limit)
     _show_refusals(out, found, limit)
+    show_entries(out, entries, limit)
     if found.line:
         _show_line(out, found)
     elif near:

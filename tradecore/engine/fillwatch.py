@@ -30,11 +30,11 @@ class _Unfilled(NamedTuple):
     code: str
     end: str
     """Why its intent ended; empty where that is not known any more."""
-    reach_bps: Decimal
+    reach_bps: float
     """How far its limit stood beyond the signal's price, the side's own way."""
-    cap_bps: Decimal
+    cap_bps: float
     """How far it might have stood."""
-    touch_bps: Decimal | None
+    touch_bps: float | None
     """Where the other side of the book stood when its intent ended; ``None``: not known."""
 
 
@@ -104,14 +104,14 @@ class FillWatch:
         self.raised = True
         self._desk.alert(ZERO_FILLS, "critical", _in_words(self._unfilled))
 
-    def _fact(self, attempt: Attempt, row: IntentRow, touch_bps: Decimal | None) -> _Unfilled:
+    def _fact(self, attempt: Attempt, row: IntentRow, touch_bps: float | None) -> _Unfilled:
         intent = row.intent
         return _Unfilled(
             attempt.code or str(attempt.outcome), str(row.reason) if row.reason is not None else "",
             _beyond(intent, attempt.request.price), _beyond(intent, intent.price_cap), touch_bps,
         )  # fmt: skip
 
-    def _touch_bps(self, intent: Intent) -> Decimal | None:
+    def _touch_bps(self, intent: Intent) -> float | None:
         book = self._desk.feed.book(intent.symbol)
         touch = book.touch(intent.side) if book is not None else None
         return _beyond(intent, touch) if touch else None
@@ -129,9 +129,9 @@ def _unfilled_of(attempts: Iterable[Attempt], after_ms: int) -> list[Attempt]:
     ]
 
 
-def _beyond(intent: Intent, price: Decimal) -> Decimal:
+def _beyond(intent: Intent, price: Decimal) -> float:
     """How far a price stands beyond the signal's, basis points: higher for a buy, lower for a sale."""
-    bps = bps_between(intent.price, price)
+    bps = float(bps_between(intent.price, price))
     return bps if intent.side is Side.BUY else -bps
 
 
@@ -155,7 +155,7 @@ def _counted(words: Iterable[str]) -> str:
     return ", ".join(f"{word} {times}" for word, times in Counter(words).most_common(_TOP))
 
 
-def _spread(values: Sequence[Decimal]) -> str:
+def _spread(values: Sequence[float]) -> str:
     """The middle value and the range, where there is one."""
     middle, least, most = (f"{value:.1f}" for value in (median(values), min(values), max(values)))
     return middle if least == most else f"{middle} ({least} to {most})"
