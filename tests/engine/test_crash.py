@@ -102,7 +102,7 @@ def test_r12_disk_that_refuses_once_at_every_commit(tmp_path):
     scene = story()
     whole = play(scene, tmp_path / "whole")
     assert whole.violations() == ()
-    number, refused = 4, 1  # the first commits belong to the start, which a failing disk ends
+    number, refused = 5, 1  # the first commits belong to the start, which a failing disk ends
     while refused:
         number += 1
         stores = []
@@ -126,7 +126,7 @@ def test_disk_that_refuses_for_a_while(tmp_path, share):
     stores = []
 
     def around(store):
-        stores.append(FailingStore(store, lambda n: n > 6 and n % share != 0))
+        stores.append(FailingStore(store, lambda n: n > 7 and n % share != 0))
         return stores[-1]
 
     play(scene, tmp_path / "state", around=around)
@@ -144,7 +144,7 @@ def test_r12_nothing_is_sent_that_is_not_written(tmp_path):
     stores = []
 
     def around(store):
-        stores.append(FailingStore(store, lambda n: n > 6))
+        stores.append(FailingStore(store, lambda n: n > 7))
         return stores[-1]
 
     played = play(story(), tmp_path / "state", begin=begin, around=around)

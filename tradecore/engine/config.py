@@ -58,3 +58,7 @@ class EngineConfig(NamedTuple):
     intervals_s: Mapping[str, float] = {}
     retention_ms: int = 365 * 86_400_000
     """Ended rows of the store older than this are deleted; postings never are."""
+    key_rights_confirmed: bool = False
+    """An operator has seen that the key may not withdraw: needed where the venue does not tell (R21)."""
+    sweep_s: float = 3_600.0
+    """Everything is read anew from the venue so often, as at a start."""

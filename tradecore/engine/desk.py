@@ -10,7 +10,7 @@ import asyncio
 import random
 import traceback
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from tradecore.engine.books import Books
 from tradecore.engine.config import EngineConfig
 from tradecore.engine.recent import RecentFills
-from tradecore.errors import DuplicateRecord, StoreError
+from tradecore.errors import DuplicateRecord, RetryableVenueError, StoreError, VenueRefused
 from tradecore.hooks.calls import Calls
 from tradecore.model.events import NO_IDS, AlertFired, Ids, Stamped, UncaughtException
 from tradecore.model.fill import Fill
@@ -31,10 +31,13 @@ from tradecore.model.units import ONE, ClientOrderId, IntentId, PositionId, pric
 from tradecore.ports.clock import Chance, Clock
 from tradecore.ports.clock import Ids as IdSource
 from tradecore.ports.feed import Feed
+from tradecore.ports.hints import AccountHints
 from tradecore.ports.journal import Journal
 from tradecore.ports.limiter import Limiter
 from tradecore.ports.store import Store
 from tradecore.ports.venue import Venue
+
+_RATE = "RATE"
 
 
 class Outside(NamedTuple):
@@ -49,6 +52,8 @@ class Outside(NamedTuple):
     feed: Feed
     limiter: Limiter
     calls: Calls
+    hints: AccountHints | None = None
+    """What the venue pushes of our account; ``None``: it pushes nothing."""
 
 
 class Tally:
@@ -87,6 +92,7 @@ class Desk:
         self.feed = outside.feed
         self.limiter = outside.limiter
         self.calls = outside.calls
+        self.hints = outside.hints
         self.config = config
         self.books = Books()
         self.tally = Tally()
@@ -98,6 +104,12 @@ class Desk:
         self.sent_at: deque[int] = deque()
         """Moments of sends of the last minute."""
         self.recent = RecentFills()
+        self.alert_listeners: list[Callable[[str, str, str], None]] = []
+        """Told of each alert (name, severity, text) as it is fired, whatever becomes of the journal; must not wait."""
+        self.trouble_listeners: list[Callable[[str, str], None]] = []
+        """Told what kind of trouble the venue named, as ``AUTH``, and in which words; must not wait."""
+        self.booked_sequence = 0
+        """Sequence of the newest event that the store has taken in this run."""
         self._books_lock = asyncio.Lock()
         self._store_down = False
         self._chance = outside.chance
@@ -119,6 +131,30 @@ class Desk:
         """Write what a person should look at."""
         self.tally.alerts[name] += 1
         self.note(AlertFired(name, severity, text))
+        for listener in self.alert_listeners:
+            listener(name, severity, text)
+
+    def heed(self, error: Exception) -> None:
+        """Take note of what a failed call to the venue says: of the rate of our requests, of key or clock."""
+        if not isinstance(error, RetryableVenueError | VenueRefused):
+            return
+        self.slow_down(error.error_class, error.retry_after_s if isinstance(error, RetryableVenueError) else None)
+        self.trouble(error.error_class, str(error))
+
+    def trouble(self, error_class: str, text: str) -> None:
+        """Tell the listeners what kind of trouble the venue named; an empty class is none."""
+        for listener in self.trouble_listeners if error_class else ():
+            listener(error_class, text)
+
+    def slow_down(self, error_class: str, retry_after_s: float | None) -> None:
+        """Hold requests back where the venue asked for it.
+
+        Args:
+            error_class: As the venue's rules name it; empty where it named none.
+            retry_after_s: Seconds that it asked us to wait; ``None``: it did not say.
+        """
+        if retry_after_s is not None or error_class == _RATE:
+            self.limiter.penalize(retry_after_s)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -149,13 +185,15 @@ class Desk:
 
     async def _write(self, work: Transaction) -> None:
         try:
-            await self.store.commit(work.rows, work.events)
+            booked = await self.store.commit(work.rows, work.events)
         except DuplicateRecord:
             raise
         except StoreError as error:
             self._store_fails(str(error))
             raise
         self._store_fails("")
+        if booked:
+            self.booked_sequence = booked[-1].sequence
         self.books.apply(work.rows)
 
     def _store_fails(self, why: str) -> None:

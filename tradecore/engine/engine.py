@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 import orjson
 
 from tradecore.engine.config import EngineConfig
+from tradecore.engine.contact import Contact
 from tradecore.engine.desk import Desk, Outside, Tally
 from tradecore.engine.execution import Execution
 from tradecore.engine.exits import Exits
 from tradecore.engine.fillwatch import FillWatch
 from tradecore.engine.guestjobs import GuestJobs
+from tradecore.engine.hearing import Hearing
 from tradecore.engine.jobs import Jobs
 from tradecore.engine.leading import Leading
 from tradecore.engine.markout import MarkOuts
@@ -21,15 +23,21 @@ from tradecore.engine.money import VenueMoney
 from tradecore.engine.picture import Pictures
 from tradecore.engine.pipeline import Pipeline
 from tradecore.engine.reconcile import Reconciler
+from tradecore.engine.remedies import Remedies
 from tradecore.engine.resolve import Resolver
 from tradecore.engine.scan import NearMiss, Scanner
 from tradecore.engine.settle import Booked, Settler
+from tradecore.engine.skew import SkewWatch
 from tradecore.engine.startup import Startup
 from tradecore.engine.state import Operator
+from tradecore.engine.sweeping import Sweeping
 from tradecore.engine.tell import Teller
+from tradecore.engine.tradable import Tradable
 from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot, UniverseRemoved
+from tradecore.model.instrument import Instrument
 from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.places import MEASURED
+from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import canonical
 
@@ -47,13 +55,31 @@ class Engine:
         self.settler = Settler(desk)
         self.resolver = Resolver(desk, self.settler)
         self.pictures = Pictures(desk, max(warmup, 1) + 1)
-        self.execution = Execution(desk, self.settler, self.resolver, self.pictures, self.teller)
         self.money = VenueMoney(desk)
+        self.reconciler = Reconciler(desk, self.settler, self.resolver, self.money)
+        self.tradable = Tradable(desk)
+        self.skew = SkewWatch(desk)
+        self.remedies = Remedies(desk, self.tradable, self.skew)
+        self.execution = Execution(
+            desk, self.settler, self.resolver, self.pictures, teller=self.teller, remedies=self.remedies
+        )
         self.exits = Exits(desk, self.settler, self.execution, self.pictures, self.money)
         self.scanner = Scanner(outside.calls, outside.feed, warmup, config.block_rows)
         self.pipeline = Pipeline(desk, self.scanner, self.pictures, self.execution)
         self.leading = Leading(desk, self.settler, self.exits, self.pipeline.add, warmup + 2)
-        self.reconciler = Reconciler(desk, self.settler, self.resolver, self.money)
+        self.sweeping = Sweeping(
+            desk,
+            settler=self.settler,
+            resolver=self.resolver,
+            reconciler=self.reconciler,
+            tradable=self.tradable,
+            skew=self.skew,
+        )
+        self.hearing = Hearing(desk, self.settler, self.resolver, lambda: self.sweeping.ask("reconnect"))
+        self.contact = Contact(desk, lambda: self.sweeping.ask("return"))
+        self.remedies.reconcile = self.exits.reconcile = self._reconcile_symbol
+        self.remedies.cancel_entries = self.execution.cancel_entries
+        self.tradable.shut.append(self._symbol_shut)
         self.operator = Operator(desk, self.execution, self.exits)
         self.measured = Measured()
         """Is to be shown every event of a call to the venue."""
@@ -73,6 +99,8 @@ class Engine:
         self.stop_at_ms = stop_at_ms
         self._started_s = 0.0
         self._lag_ms = 0.0
+        self._journal_at = -1
+        self._dropped = 0
         self._row_lock = asyncio.Lock()
         self.settler.listeners += [self._touched, self.teller.fills, MarkOuts(desk).fills, self.fill_watch.fills]
         self.row_listeners: list[Callable[[int], None]] = []
@@ -102,8 +130,10 @@ class Engine:
             execution=self.execution,
             exits=self.exits,
             resolver=self.resolver,
-            reconciler=self.reconciler,
+            sweeping=self.sweeping,
             money=self.money,
+            tradable=self.tradable,
+            skew=self.skew,
         )
         await startup.run(run, plugins, version)
         self.guest_jobs.restore()
@@ -126,6 +156,7 @@ class Engine:
         for position in list(self.desk.books.positions.values()):
             await self.leading.changed(position.position_id)
         self._plan_jobs()
+        await self.hearing.start()
         await self._persist()  # whoever asks for the status need not wait for the first interval
         self.jobs.start()
 
@@ -172,12 +203,27 @@ class Engine:
             ("balance_refresh", self._balance_refresh),
             ("reconcile", self._reconcile),
             ("conservation", self.reconciler.conservation.prove),
+            ("clock_check", self._clock_check),
+            ("instruments", self._reload_instruments),
             ("retention", self._retention),
         ):
             if name in config.intervals_s:
                 least = row_s if name == "commands" and virtual else least_s
                 self.jobs.add(name, work, max(least, config.intervals_s[name] * config.time_scale))
+        self.jobs.add("sweep", self._sweep, max(least_s, config.sweep_s * config.time_scale))
+        if not feed.foresees:
+            self._plan_watching()
         self.guest_jobs.plan(config.intervals_s, row_s)
+
+    def _plan_watching(self) -> None:
+        """Watch positions by the clock: where prices are foreseen, each row's close and its steps do it."""
+        config = self.desk.config
+        for name, work in (
+            ("exit_check", self.leading.check_prices),
+            ("position_update", self.leading.update_positions),
+        ):
+            if name in config.intervals_s:
+                self.jobs.add(name, work, config.intervals_s[name] * config.time_scale)
 
     async def rows_due(self) -> None:
         """Close every row whose time has come: scan and position update run once per row, at its close."""
@@ -250,6 +296,7 @@ class Engine:
             "at_ms": self.desk.clock.now_ms(), "state": str(p.state), "currency": p.currency,
             "equity": canonical(p.equity), "free": canonical(p.free), "reserved": canonical(p.reserved),
             "exposure": canonical(p.exposure), "positions": len(p.positions), "pending": len(p.pending),
+            "balances_age_ms": self.money.age_ms if self.money.balances is not None else None,
             "rows": self.tally.rows, "signals": self.tally.signals, "orders_sent": self.tally.orders_sent,
         }  # fmt: skip
         return orjson.dumps(facts).decode()
@@ -277,14 +324,48 @@ class Engine:
         )  # fmt: skip
 
     async def _health(self) -> None:
+        desk = self.desk
         for name in self.jobs.overdue():
-            self.desk.alert("job_overdue", "critical", f"job {name} has not succeeded for three intervals")
+            desk.alert("job_overdue", "critical", f"job {name} has not succeeded for three intervals")
+        self.hearing.check()
+        written, behind = desk.journal.last_sequence, desk.booked_sequence - desk.journal.last_sequence
+        if behind > 0 and written == self._journal_at:
+            desk.alert("journal_stuck", "critical", f"{behind} booked events wait for the journal, none was written")
+        dropped = desk.journal.dropped
+        if dropped > self._dropped:
+            desk.alert("journal_drops", "warning", f"{dropped - self._dropped} diagnostics dropped, {dropped} in all")
+        self._journal_at, self._dropped = written, dropped
 
     async def _balance_refresh(self) -> None:
         await self.money.refresh()
 
     async def _reconcile(self) -> None:
-        await self.reconciler.run("running", self.reconciler.rotation())
+        if self.contact.due():
+            found = await self.reconciler.run("running", self.reconciler.rotation())
+            await self.contact.judge(found.missing)
+
+    async def _reconcile_symbol(self, symbol: str) -> None:
+        """Read orders, trades of one symbol and balances: the venue says that less is free than we think."""
+        await self.reconciler.run("running", (symbol,))
+
+    async def _clock_check(self) -> None:
+        await self.skew.check()
+
+    async def _reload_instruments(self) -> None:
+        await self.tradable.reload()
+
+    async def _sweep(self) -> None:
+        self.sweeping.ask("interval")
+
+    def instruments_changed(self, found: Mapping[str, Instrument]) -> None:
+        """Put a new list of instruments in force, as the feed has read it; must not wait."""
+        self.tradable.take(found)
+
+    def _symbol_shut(self, symbol: str, why: str) -> None:
+        """End the entries on a symbol that may not be entered any more."""
+        for row in list(self.desk.books.intents.values()):
+            if row.intent.symbol == symbol and not row.intent.reduces:
+                self.execution.cancel(row.intent.intent_id, Reason.SYMBOL_HALTED)
 
     async def _retention(self) -> None:
         desk = self.desk

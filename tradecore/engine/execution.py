@@ -13,6 +13,7 @@ from tradecore.engine.desk import Desk, ids_of
 from tradecore.engine.intents import end_intent
 from tradecore.engine.ladder import CORE_LABEL, next_exit_order
 from tradecore.engine.picture import Pictures
+from tradecore.engine.remedies import Remedies
 from tradecore.engine.resolve import Resolver
 from tradecore.engine.sending import Asked, End, Sender, remaining_of
 from tradecore.engine.settle import Settler
@@ -23,6 +24,7 @@ from tradecore.model.events import PriceSnapshot
 from tradecore.model.intent import Cap, Intent, IntentRow
 from tradecore.model.order import (
     ATTEMPT_LIVE,
+    Attempt,
     AttemptState,
     AttemptView,
     Done,
@@ -32,11 +34,7 @@ from tradecore.model.order import (
 )
 from tradecore.model.portfolio import TradingState
 from tradecore.model.reasons import Reason
-from tradecore.model.units import (
-    ClientOrderId,
-    IntentId,
-    floor_to_lot,
-)
+from tradecore.model.units import IntentId, floor_to_lot
 
 _ATTEMPTS_MAX = 40
 """No router may ask for more orders than this for one intent: limit everything."""
@@ -45,8 +43,18 @@ _ATTEMPTS_MAX = 40
 class Execution:
     """Runs intents. One task per intent; `wake` ends waits early."""
 
-    def __init__(self, desk: Desk, settler: Settler, resolver: Resolver, pictures: Pictures, teller: Teller) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        settler: Settler,
+        resolver: Resolver,
+        pictures: Pictures,
+        *,
+        teller: Teller,
+        remedies: Remedies,
+    ) -> None:
         self._desk = desk
+        self._remedies = remedies
         self._settler = settler
         self._resolver = resolver
         self._pictures = pictures
@@ -107,6 +115,7 @@ class Execution:
         self._cancels.pop(intent_id, None)
         self._stumbles.pop(intent_id, None)
         self._resolver.forget(intent_id)
+        self._remedies.forget(intent_id)
         self._teller.intent_ended(row)
         for listener in self.ended:
             listener(row)
@@ -150,7 +159,7 @@ class Execution:
             return prepared
         placement = await self._sender.send(prepared)
         await self._resolver.finish(prepared.client_order_id)
-        return self._after(prepared.client_order_id, placement)
+        return await self._after(row.intent, prepared, placement)
 
     # Before an attempt ----------------------------------------------------------------------------------------
 
@@ -238,13 +247,16 @@ class Execution:
         ttl = min(request.ttl_ms, self._desk.config.exit_ladder.ttl_ms)
         return request._replace(quantity=remaining_of(self._desk, intent), ttl_ms=ttl, post_only=False)
 
-    def _after(self, client_order_id: ClientOrderId, placement: Placement) -> End | None:
+    async def _after(self, intent: Intent, attempt: Attempt, placement: Placement) -> End | None:
         """Tell whether a settled attempt ends its intent; the router is asked again otherwise."""
         if placement.kind is PlacementKind.REJECTED:
             money = placement.reason is Reason.INSUFFICIENT_FUNDS
             reason = Reason.INSUFFICIENT_FUNDS if money else Reason.VENUE_REJECTED
+        proven_absent = placement.kind in {PlacementKind.REJECTED, PlacementKind.NOT_SENT}
+        if proven_absent and await self._remedies.refused(intent, attempt, placement):
+            return None
             return End(reason, f"{placement.code}: {placement.detail}")
-        if placement.kind is PlacementKind.NOT_SENT:
-            attempt = self._desk.books.attempts.get(client_order_id)
-            return End(placement.reason, attempt.detail if attempt is not None else placement.detail)
+        if placement.kind is PlacementKind.NOT_SENT and placement.reason is not Reason.STALE_DATA:
+            current = self._desk.books.attempts.get(attempt.client_order_id)
+            return End(placement.reason, current.detail if current is not None else placement.detail)
         return None

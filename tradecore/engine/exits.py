@@ -6,7 +6,7 @@ growing wait. What cannot be sold is a state with age, attempts and an alarm, ne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
@@ -52,6 +52,8 @@ class Exits:
         self._pictures = pictures
         self._money = money
         self._waiting: set[PositionId] = set()
+        self.reconcile: Callable[[str], Awaitable[None]] | None = None
+        """Reads balances, orders and the trades of one symbol; ``None``: nobody can."""
         execution.ended.append(self._intent_ended)
         settler.listeners.append(self._fills)
 
@@ -119,9 +121,40 @@ class Exits:
         if not row.intent.reduces or position_id is None:
             return
         position = self._desk.books.positions.get(position_id)
-        if position is not None and position.close_reason is not None and not self._desk.stopping:
-            whole = row.state is IntentState.FILLED  # a position larger than one order may be: no reason to wait
-            self._later(position_id, 0.0 if whole else self._wait_s(position), counts=not whole)
+        if position is None or position.close_reason is None or self._desk.stopping:
+            return
+        if row.state is IntentState.REJECTED:
+            self._desk.spawn(self._refused(position_id, row), f"exit {position_id}")
+            return
+        whole = row.state is IntentState.FILLED  # a position larger than one order may be: no reason to wait
+        self._later(position_id, 0.0 if whole else self._wait_s(position), counts=not whole)
+
+    async def _refused(self, position_id: PositionId, row: IntentRow) -> None:
+        """Shrink to what is free where less was free than asked; what the venue refuses otherwise cannot be left now.
+
+        A refusal for want of coins has been reconciled by now, so the balances are of after it (R18, F27).
+        """
+        desk = self._desk
+        position = desk.books.positions.get(position_id)
+        if position is None:
+            return
+        try:
+            if row.reason is Reason.INSUFFICIENT_FUNDS and self._sellable(position) < row.intent.quantity:
+                self._later(position_id, 0.0)
+                return
+            await self._unsellable(position, f"{row.reason}: {row.detail}")
+        except StoreError as error:
+            desk.alert("store_unavailable", "critical", f"exit of {position.symbol}: {error}")
+        self._later(position_id, self._wait_s(position))
+
+    def _sellable(self, position: Position) -> Decimal:
+        """Base units that one order may sell of a position now: whole lots of what is free."""
+        instrument = self._desk.instruments[position.symbol]
+        free = self._money.free_base(instrument.base)
+        quantity = floor_to_lot(max(ZERO, min(position.quantity, free)), instrument.lot_size)
+        if instrument.max_quantity and quantity > instrument.max_quantity:
+            quantity = floor_to_lot(instrument.max_quantity, instrument.lot_size)
+        return quantity
 
     def _wait_s(self, position: Position) -> float:
         """Wait before the next round: grows with the rounds that did not sell all they were to sell."""
@@ -131,12 +164,23 @@ class Exits:
     def _fills(self, booked: Sequence[Booked]) -> None:
         """Go on where a late fill gave a position that was left something to hold again."""
         for one in booked:
-            if one.position is None or one.fill.trade.side is Side.SELL:
+            if one.position is None:
+                continue
+            if one.fill.trade.side is Side.SELL:
+                if one.position.unsellable_since_ms is not None:
+                    self._desk.spawn(self._sold(one.position.position_id), f"sold {one.position.position_id}")
                 continue
             position = self._desk.books.positions.get(one.position.position_id)
             leaving = position is not None and position.close_reason is not None
             if position is not None and leaving and self._desk.books.exit_of(position.position_id) is None:
                 self._later(position.position_id, 0.0)
+
+    async def _sold(self, position_id: PositionId) -> None:
+        """Forget since when a position could not be left: something of it was sold."""
+        async with self._desk.transaction() as work:
+            current = work.position(position_id)
+            if current is not None and current.state is PositionState.OPEN:
+                work.put(current._replace(unsellable_since_ms=None))
 
     def _later(self, position_id: PositionId, seconds: float, *, counts: bool = True) -> None:
         if position_id in self._waiting:
@@ -150,7 +194,7 @@ class Exits:
             if seconds:
                 await desk.clock.sleep(seconds)
             if counts:
-                await self._money.refresh()
+                await self._look_again(position_id)
         finally:
             self._waiting.discard(position_id)
         try:
@@ -158,6 +202,15 @@ class Exits:
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the position is still to be left
             desk.report_uncaught(f"exit {position_id}", error)
             self._later(position_id, _STORE_WAIT_S)
+
+    async def _look_again(self, position_id: PositionId) -> None:
+        """Read what is free now: the balances, and the orders too where others' orders held the coin."""
+        position = self._desk.books.positions.get(position_id)
+        base = position.symbol.partition("/")[0] if position is not None else ""
+        if position is not None and self.reconcile is not None and self._desk.books.foreign_locks.get(base):
+            await self.reconcile(position.symbol)
+        else:
+            await self._money.refresh()
 
     async def _next_round(self, position_id: PositionId, counts: bool) -> None:
         desk = self._desk
@@ -184,10 +237,7 @@ class Exits:
         if desk.stopping:
             return "the run is ending; the next one goes on with it"
         instrument = desk.instruments[position.symbol]
-        free = self._money.free_base(instrument.base)
-        quantity = floor_to_lot(max(ZERO, min(position.quantity, free)), instrument.lot_size)
-        if instrument.max_quantity and quantity > instrument.max_quantity:
-            quantity = floor_to_lot(instrument.max_quantity, instrument.lot_size)
+        free, quantity = self._money.free_base(instrument.base), self._sellable(position)
         intent = self._intent(position, instrument, quantity, by, price)
         refusal = refusal_of(instrument, Side.SELL, quantity, max(intent.price_cap, instrument.tick_size))
         # judged at the price of the moment: the collar is only how far it may fall before we stop selling
@@ -212,7 +262,7 @@ class Exits:
         def also(work: Transaction) -> None:
             current = work.position(position.position_id)
             if current is not None and current.state is PositionState.UNSELLABLE:
-                work.put(current._replace(state=PositionState.OPEN, unsellable_since_ms=None))
+                work.put(current._replace(state=PositionState.OPEN))  # since when stays until something is sold
             dust = minus(position.quantity, intent.quantity)
             work.tell(
                 SellSizingCalc(
@@ -255,11 +305,20 @@ class Exits:
             if refusal.reason in _SMALL and free >= current.quantity:
                 close_if_unsellable(desk, work, current, current.close_reason or Reason.DUST_REMAINDER)
                 return f"too small to sell, booked as dust: {facts}"
-            since = current.unsellable_since_ms or desk.clock.now_ms()
+        await self._unsellable(position, f"{facts}, free={free}")
+        self._later(position.position_id, self._wait_s(position))
+        return f"cannot be sold now: {facts}"
+
+    async def _unsellable(self, position: Position, facts: str) -> None:
+        """Make a position that cannot be left a state of its own, with its age, and alarm."""
+        desk = self._desk
+        now = desk.clock.now_ms()
+        async with desk.transaction() as work:
+            current = work.position(position.position_id)
+            if current is None or current.state is PositionState.CLOSED:
+                return
+            since = current.unsellable_since_ms or now
             unsellable = current._replace(state=PositionState.UNSELLABLE, unsellable_since_ms=since)
             work.put(unsellable)
             work.tell(position_updated(desk, unsellable, f"unsellable: {facts}"))
-        age = desk.clock.now_ms() - since
-        desk.alert("position_unsellable", "critical", f"{position.symbol} for {age} ms: {facts}, free={free}")
-        self._later(position.position_id, self._wait_s(position))
-        return f"cannot be sold now: {facts}"
+        desk.alert("position_unsellable", "critical", f"{position.symbol} for {now - since} ms: {facts}")

@@ -22,6 +22,8 @@ class VenueMoney:
         self.balances: Mapping[str, Balance] | None = None
         """``None`` until the first answer: a missing answer is not zero."""
         self.read_ms = 0
+        self.problem: Exception | None = None
+        """Why the newest read got no answer; ``None``: it got one."""
         self._touched_ms: dict[str, int] = {}
 
     def touched(self, coin: str) -> None:
@@ -45,23 +47,25 @@ class VenueMoney:
         """Read the balances with a limit of time; on failure the last ones stay in use (R20)."""
         desk = self._desk
         started = desk.clock.now_ms()
-        problem = ""
+        problem, self.problem = "", None
         try:
             async with asyncio.timeout(desk.config.balance_timeout_s * desk.config.time_scale):
                 await desk.limiter.acquire(Priority.RECONCILE, weight=desk.venue.weight_of("balances"))
                 balances = await desk.venue.balances()
         except (TimeoutError, RetryableVenueError, VenueRefused) as error:
-            problem = f"{type(error).__name__}: {error}"
-            if isinstance(error, RetryableVenueError) and error.retry_after_s is not None:
-                desk.limiter.penalize(error.retry_after_s)
+            problem, self.problem = f"{type(error).__name__}: {error}", error
+            desk.heed(error)
         else:
-            self.balances, self.read_ms = balances, started
+            if started >= self.read_ms:  # an answer that was asked for earlier than the one in use is no news
+                self.balances, self.read_ms = balances, started
         desk.tally.balance_refreshes += 1
         desk.tally.balance_timeouts += bool(problem)
         latency = float(desk.clock.now_ms() - started)
-        desk.note(BalanceRefresh(not problem, latency, self.age_ms, problem))
+        age = self.age_ms if self.balances is not None else 0
+        desk.note(BalanceRefresh(not problem, latency, age, problem))
         if problem:
-            desk.alert("balance_stale", "warning", f"balances are {self.age_ms} ms old: {problem}")
+            known = f"are {age} ms old" if self.balances is not None else "were never read"
+            desk.alert("balance_stale", "warning", f"balances {known}: {problem}")
         return not problem
 
     def free_base(self, coin: str) -> Decimal:

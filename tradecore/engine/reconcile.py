@@ -34,6 +34,8 @@ class Found(NamedTuple):
     foreign_orders: int
     differences: Mapping[str, Decimal]
     missing: tuple[str, ...]
+    seen: frozenset[str] = frozenset()
+    """Ids, as the venue echoes them, of our orders in its list."""
 
 
 class Reconciler:
@@ -81,7 +83,8 @@ class Reconciler:
         unread: list[str] = []
         differences = await self.conservation.look(when, unread)
         missing += unread
-        found = Found(read, orphans, foreign, differences, tuple(missing))
+        seen = frozenset(report.wire_id for report in orders or () if report.wire_id)
+        found = Found(read, orphans, foreign, differences, tuple(missing), seen)
         await self._report(when, found)
         return found
 
@@ -98,8 +101,7 @@ class Reconciler:
             await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("open_orders_all"))
             return await self._desk.venue.open_orders()
         except (RetryableVenueError, VenueRefused) as error:
-            if isinstance(error, RetryableVenueError) and error.retry_after_s is not None:
-                self._desk.limiter.penalize(error.retry_after_s)
+            self._desk.heed(error)
             missing.append("open orders")
             return None
 

@@ -30,7 +30,11 @@ from tradecore.model.units import ClientOrderId, IntentId, TimeInForce
 from tradecore.ports.limiter import Priority
 
 _S = AttemptState
-_NO_ANSWER: Literal["no answer"] = "no answer"
+NO_ANSWER: Literal["no answer"] = "no answer"
+"""A read that got none: neither a report nor the word that there is no such order."""
+_UNANSWERED_S_MAX = 30.0
+_LISTS_EVERY = 3
+"""Before the fence every so many look-ups of an order that is not found also ask for the lists."""
 
 
 class Resolver:
@@ -43,6 +47,8 @@ class Resolver:
         self._wakes: dict[IntentId, asyncio.Event] = {}
         self._cancel_wanted: dict[IntentId, str] = {}
         self._led: set[ClientOrderId] = set()
+        self._unanswered: dict[ClientOrderId, int] = {}
+        """Order to reads in a row that got no answer: the pause before the next one grows with them."""
         settler.unled.append(lambda i: None if i in self._led else self._spawn_lead(i))
 
     def _spawn_lead(self, client_order_id: ClientOrderId) -> None:
@@ -52,6 +58,11 @@ class Resolver:
         """End the wait of an intent's open order and have it cancelled."""
         self._cancel_wanted[intent_id] = cancel
         self._wakes.setdefault(intent_id, asyncio.Event()).set()
+
+    def nudge(self, attempt: Attempt) -> None:
+        """End the wait of an order's next read: something happened to it, or may have."""
+        self._unanswered.pop(attempt.client_order_id, None)
+        self._wakes.setdefault(attempt.intent_id, asyncio.Event()).set()
 
     def forget(self, intent_id: IntentId) -> None:
         """Drop what was asked about an intent: it has ended."""
@@ -93,6 +104,7 @@ class Resolver:
                 reads = 0
             attempt = settled
         self.forget(attempt.intent_id)
+        self._unanswered.pop(client_order_id, None)
         return attempt
 
     async def close_unsent(self, attempt: Attempt, reason: Reason, detail: str) -> None:
@@ -112,16 +124,18 @@ class Resolver:
             await self._move(attempt, _S.UNKNOWN, "no proof of the send")
             return
         waits = self._desk.config.unknown_backoff_s
-        await self._pause(attempt.intent_id, waits[min(reads, len(waits) - 1)])
-        found = await self._read(attempt)
+        await self._pause(attempt, max(waits[min(reads, len(waits) - 1)], self._unanswered_s(attempt)))
+        found = await self.read(attempt)
         if isinstance(found, OrderReport):
             if found.wire_id and found.wire_id != attempt.wire_id:
-                found = _NO_ANSWER  # the venue answered with another order (F45)
+                found = NO_ANSWER  # the venue answered with another order (F45)
             else:
                 await self._settler.apply(attempt.client_order_id, found)
                 return
         now = self._desk.clock.now_ms()
-        if found is None and self._past_fence(attempt, now) and await self._absent_elsewhere(attempt):
+        # the lists are kept apart from single orders and may show it sooner; before the fence they prove no absence
+        listed = found is None and (self._past_fence(attempt, now) or reads % _LISTS_EVERY == _LISTS_EVERY - 1)
+        if listed and await self._absent_elsewhere(attempt) and self._past_fence(attempt, now):
             await self._missed(attempt, now)
             return
         unknown_for = now - (attempt.sent_ms or now)
@@ -138,7 +152,7 @@ class Resolver:
     async def _absent_elsewhere(self, attempt: Attempt) -> bool:
         """Look in the lists, which the venue keeps apart from single orders: True if it is in none of them."""
         since = (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms
-        await self._pause(attempt.intent_id, self._desk.config.unknown_backoff_s[0])
+        await self._pause(attempt, self._desk.config.unknown_backoff_s[0])
         try:
             weight_of = self._desk.venue.weight_of
             await self._desk.limiter.acquire(
@@ -189,17 +203,20 @@ class Resolver:
         if attempt.state is _S.OPEN and self._should_cancel(attempt):
             await self._cancel(attempt)
             return
-        await self._pause(attempt.intent_id, self._wait_s(attempt, reads))
+        await self._pause(attempt, self._wait_s(attempt, reads))
         attempt = self._desk.books.attempts[attempt.client_order_id]
         if attempt.state is _S.OPEN and self._should_cancel(attempt):
             return
-        found = await self._read(attempt)
+        found = await self.read(attempt)
         if isinstance(found, OrderReport):
             await self._settler.apply(attempt.client_order_id, found)
             state = self._desk.books.attempts[attempt.client_order_id].state
             if attempt.state is _S.CANCELING and state is _S.CANCELING and reads % 4 == 3:
                 await self._send_cancel(attempt)  # the venue still has it: the cancel was lost
-        elif found is None and self._past_fence(attempt, self._desk.clock.now_ms()) and reads % 20 == 19:
+        elif found is not None:
+            if attempt.state is _S.CANCELING and reads % 4 == 3:
+                await self._send_cancel(attempt)  # nobody knows whether it stands: asking twice harms nothing
+        elif self._past_fence(attempt, self._desk.clock.now_ms()) and reads % 20 == 19:
             # An order that the venue acknowledged and no longer finds is never assumed to be cancelled.
             self._desk.alert("order_vanished", "critical", f"{attempt.symbol} {attempt.wire_id}")
 
@@ -208,7 +225,7 @@ class Resolver:
         config = self._desk.config
         if reads == 0 and (attempt.request.time_in_force is not TimeInForce.GTC or attempt.state is _S.CANCELING):
             return 0.0
-        wait = min(config.poll_ms << min(reads, 10), config.poll_ms_max) / 1_000
+        wait = max(min(config.poll_ms << min(reads, 10), config.poll_ms_max) / 1_000, self._unanswered_s(attempt))
         if attempt.state is _S.OPEN and attempt.cancel_after_ms is not None:
             wait = min(wait, max(0.0, (attempt.cancel_after_ms - self._desk.clock.now_ms()) / 1_000))
         return wait
@@ -239,8 +256,8 @@ class Resolver:
     async def _send_cancel(self, attempt: Attempt) -> None:
         await self._desk.limiter.acquire(Priority.CANCEL, weight=self._desk.venue.weight_of("cancel"))
         answer = await self._desk.venue.cancel(attempt.symbol, attempt.wire_id, attempt.venue_order_id)
-        if answer.retry_after_s is not None:
-            self._desk.limiter.penalize(answer.retry_after_s)
+        self._desk.slow_down(answer.error_class, answer.retry_after_s)
+        self._desk.trouble(answer.error_class, answer.detail)
         if answer.kind is CancelKind.UNKNOWN:
             self._retry_event("cancel", attempt, 1, RetryableVenueError(answer.detail, answer.code), 0)
         if answer.report is not None:
@@ -251,7 +268,7 @@ class Resolver:
     async def _collect_fills(self, attempt: Attempt, reads: int) -> None:
         """Fetch the trades of an order that has ended until they add up to what the venue executed."""
         if reads:
-            await self._pause(attempt.intent_id, min(self._desk.config.poll_ms * 2 ** min(reads, 7), 30_000) / 1_000)
+            await self._pause(attempt, min(self._desk.config.poll_ms * 2 ** min(reads, 7), 30_000) / 1_000)
         since = (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms
         await self.sweep(attempt.symbol, since)
         if reads % 3 == 2:
@@ -300,14 +317,24 @@ class Resolver:
 
     # Reads ----------------------------------------------------------------------------------------------------
 
-    async def _read(self, attempt: Attempt) -> OrderReport | Literal["no answer"] | None:
+    async def read(self, attempt: Attempt) -> OrderReport | Literal["no answer"] | None:
         """Read one order by our id: a report, ``None`` for "no such order", or no answer at all."""
         try:
             await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("order"))
-            return await self._desk.venue.order(attempt.symbol, attempt.wire_id)
+            found = await self._desk.venue.order(attempt.symbol, attempt.wire_id)
         except (RetryableVenueError, VenueRefused) as error:
-            self._retry_event("order", attempt, 1, error, 0)
-            return _NO_ANSWER
+            unanswered = self._unanswered.get(attempt.client_order_id, 0) + 1
+            self._unanswered[attempt.client_order_id] = unanswered
+            wait_ms = int(self._unanswered_s(attempt) * 1_000)
+            self._retry_event("order", attempt, unanswered, error, wait_ms)
+            return NO_ANSWER
+        self._unanswered.pop(attempt.client_order_id, None)
+        return found
+
+    def _unanswered_s(self, attempt: Attempt) -> float:
+        """Least pause before the next read: a venue that is away, or refuses the key, is not asked every second."""
+        unanswered = self._unanswered.get(attempt.client_order_id, 0)
+        return 0.0 if unanswered < 2 else min(_UNANSWERED_S_MAX, 0.5 * 2.0 ** min(unanswered, 10))
 
     def _retry_event(self, operation: str, attempt: Attempt, n: int, error: Exception, wait_ms: int) -> None:
         row = self._desk.books.intents.get(attempt.intent_id)
@@ -316,15 +343,16 @@ class Resolver:
             self._desk.note(event, ids_of(row.intent, attempt))
         else:
             self._desk.note(event)
-        self._penalize(error)
+        self._desk.heed(error)
 
     def _venue_error(self, operation: str, symbol: str, error: Exception) -> None:
         self._desk.note(RetryAttempt(operation, symbol, 1, 0, type(error).__name__, 0))
-        self._penalize(error)
+        self._desk.heed(error)
 
-    def _penalize(self, error: Exception) -> None:
-        if isinstance(error, RetryableVenueError) and error.retry_after_s is not None:
-            self._desk.limiter.penalize(error.retry_after_s)
+    async def doubt(self, attempt: Attempt, detail: str) -> None:
+        """Make a send that nobody saw the end of UNKNOWN, durably; another state stays as it is."""
+        if attempt.state is _S.SENDING:
+            await self._move(attempt, _S.UNKNOWN, detail)
 
     async def _move(self, attempt: Attempt, state: AttemptState, detail: str) -> None:
         async with self._desk.transaction() as work:
@@ -338,11 +366,11 @@ class Resolver:
             assert row is not None
             work.tell(attempt_event(moved, detail), ids_of(row.intent, moved))
 
-    async def _pause(self, intent_id: IntentId, seconds: float) -> None:
+    async def _pause(self, attempt: Attempt, seconds: float) -> None:
         """Wait with jitter of up to a tenth; a wake ends it."""
         if seconds <= 0:
             return
-        wake = self._wakes.setdefault(intent_id, asyncio.Event())
+        wake = self._wakes.setdefault(attempt.intent_id, asyncio.Event())
         try:
             async with asyncio.timeout(seconds * (1 + self._random.random() / 10)):
                 await wake.wait()

@@ -32,6 +32,7 @@ from tradecore.model.reasons import Reason
 from tradecore.model.units import (
     IntentId,
     Side,
+    TimeInForce,
     add_bps,
     client_order_id,
     exact_sum,
@@ -87,6 +88,9 @@ class Sender:
             reason = Reason.DUST_REMAINDER if executed and small else refusal.reason
             return End(reason, f"value={refusal.value}, threshold={refusal.threshold}")
         number = len(desk.books.attempts_of.get(intent.intent_id, ())) + 1
+        spent = self._takes_too_often(intent, asked.request)
+        if spent is not None:
+            return spent
         client_id = client_order_id(desk.config.account, intent.intent_id, number)
         attempt = Attempt(
             client_order_id=client_id, intent_id=intent.intent_id, number=number,
@@ -103,6 +107,17 @@ class Sender:
             work.tell(attempt_event(attempt), ids_of(intent, attempt))
         return attempt
 
+    def _takes_too_often(self, intent: Intent, request: OrderRequest) -> End | None:
+        """Hold a router to the number of taking orders that a risk guest allows an entry."""
+        cap = intent.caps.get("taking_orders_max")
+        if cap is None or intent.reduces or request.time_in_force is TimeInForce.GTC:
+            return None
+        earlier = self._desk.books.attempts_list(intent.intent_id)
+        taken = sum(attempt.request.time_in_force is not TimeInForce.GTC for attempt in earlier)
+        if taken < cap.value:
+            return None
+        return End(Reason.LADDER_EXHAUSTED, f"taking_orders={taken}, taking_orders_max={cap.value} by {cap.plugin}")
+
     async def send(self, attempt: Attempt) -> Placement:
         """Wait for a turn, write SENDING (transaction 3), send once, judge (transaction 4)."""
         desk = self._desk
@@ -116,6 +131,8 @@ class Sender:
         if now > asked_ms:
             desk.note(RateLimitHit("place", now - asked_ms, "limiter"), ids_of(intent, attempt))
         stop = Reason.LIMITER_REFUSED if not turn else self._late_stop(intent)
+        if stop is None and not intent.reduces and now - asked_ms > desk.config.book_age_ms_max:
+            stop = Reason.STALE_DATA  # its price was made before the wait: the router is asked anew
         if stop is not None:
             await self._resolver.close_unsent(attempt, stop, "stopped before the send")
             return Placement(PlacementKind.NOT_SENT, stop)
@@ -190,18 +207,20 @@ class Sender:
             unknown = attempt._replace(
                 state=AttemptState.UNKNOWN, code="", detail=placement.detail or str(placement.reason)
             )
+            ids = ids_of(row.intent, unknown)
             work.put(unknown)
+            work.tell(attempt_event(unknown, unknown.detail), ids)
             work.tell(
                 OrderFailed(
                     attempt.symbol, str(attempt.side), attempt.number, "UNKNOWN",
                     placement.code or str(Reason.OUTCOME_UNKNOWN), "unknown", placement.detail, placement.latency_ms,
                 ),
-                ids_of(row.intent, unknown),
+                ids,
             )  # fmt: skip
 
     def _trace(self, attempt: Attempt, placement: Placement) -> None:
-        if placement.retry_after_s is not None:
-            self._desk.limiter.penalize(placement.retry_after_s)
+        if placement.kind is not PlacementKind.ACCEPTED:
+            self._desk.slow_down(placement.error_class, placement.retry_after_s)
         self._desk.note(
             ExchangeCall(
                 "place", attempt.symbol, placement.status, placement.latency_ms, None,

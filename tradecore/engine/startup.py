@@ -1,32 +1,38 @@
 """The start: nothing trades before the venue has said what is true (reference orders.md 6.7).
 
-Idempotent: a second run right after changes nothing. A missing answer is asked for again, and then ends the start; it
-is never taken for zero.
+Fourteen steps, each named in the report that ends them. Idempotent: a second run right after changes nothing. A missing
+answer is asked for again, and then ends the start; it is never taken for zero. The same steps, less those that only a
+start can need, run again after each reconnect, each hour and on the return of a lost venue (`sweeping`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tradecore.engine.desk import Desk, Transaction
 from tradecore.engine.execution import Execution
 from tradecore.engine.exits import Exits
+from tradecore.engine.halts import lift_halt
 from tradecore.engine.ledger import entry_event, transfer
 from tradecore.engine.money import VenueMoney
-from tradecore.engine.reconcile import Reconciler
+from tradecore.engine.reconcile import Found
+from tradecore.engine.remedies import AUTH
 from tradecore.engine.resolve import Resolver
-from tradecore.engine.state import change_trading_state
-from tradecore.errors import RetryableVenueError, VenueRefused
+from tradecore.engine.skew import SkewWatch
+from tradecore.engine.sweeping import Sweeping
+from tradecore.engine.tradable import Tradable
+from tradecore.errors import RetryableVenueError, StartRefused, VenueRefused
 from tradecore.model.events import RetryAttempt, SessionStarted
-from tradecore.model.order import ATTEMPT_LIVE
-from tradecore.model.portfolio import TradingState
+from tradecore.model.order import ATTEMPT_LIVE, ATTEMPT_UNPROVEN, AttemptState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, PostingKind, Run
 from tradecore.model.units import canonical
 from tradecore.ports.limiter import Priority
+from tradecore.ports.store import Loaded
 
 _TRIES = 8
+_AUTH_CLASS = "AUTH"
 _A = TypeVar("_A")
 
 
@@ -40,41 +46,132 @@ class Startup:
         execution: Execution,
         exits: Exits,
         resolver: Resolver,
-        reconciler: Reconciler,
+        sweeping: Sweeping,
         money: VenueMoney,
+        tradable: Tradable,
+        skew: SkewWatch,
     ) -> None:
         self._desk = desk
         self._execution = execution
         self._exits = exits
         self._resolver = resolver
-        self._reconciler = reconciler
+        self._sweeping = sweeping
         self._money = money
+        self._tradable = tradable
+        self._skew = skew
 
     async def run(self, run: Run, plugins: tuple[str, ...], version: str) -> None:
         """Load, compare, take up what was left open; entries may start when this returns.
 
         Raises:
+            StartRefused: Clock or key are not fit to trade with.
             RetryableVenueError: The venue did not answer in several tries.
             VenueRefused: The venue said no.
         """
         desk = self._desk
         loaded = desk.store.load()
         desk.books.load(loaded)
-        desk.instruments.update(await self._insist("instruments", desk.venue.instruments))
-        await self._check_clock()
+        report = self._sweeping.report("start")
+        await report.step(1, "instance", _text(f"run {run.number} on this state, its lock taken before it was opened"))
+        await report.step(2, "store and journal", lambda: self._sequences(loaded))
+        await report.step(3, "clock", lambda: self._insist("time", self._skew.check_start))
+        await report.step(4, "instruments and key", self._instruments_and_key)
+        await report.step(5, "fences", _text(self._fences()))
         await self._insist("balances", self._balances)
         async with desk.transaction() as work:
             work.put(run)
             work.tell(SessionStarted(run.run_id, run.number, run.profile, plugins, run.seed, version))
             if loaded.last_run is None:
                 self._adopt_balances(work, run)
-        symbols = sorted(
-            {a.symbol for a in desk.books.live_attempts()}
-            | {row.intent.symbol for row in desk.books.intents.values()}
-            | {p.symbol for p in desk.books.positions.values()}
-        )
-        await self._insist("orders and trades", lambda: self._compared(symbols))
+        await report.step(6, "trades", lambda: self._insist("trades", self._sweeping.read_trades))
+        found = await report.compared(lambda: self._insist("orders and balances", self._compared))
+        await report.step(8, "prepared", self._close_prepared)
+        await report.step(9, "open and unknown orders", lambda: self._sweeping.read_attempts(found.seen))
+        report.orphans(found)
+        await report.step(11, "closed orders", self._sweeping.settle_closed)
+        await report.balances(found)
+        await report.recomputed()
+        await lift_halt(desk, "venue", "the venue has answered at the start")
+        await report.finish()
         self._take_up()
+
+    # 1 to 5 ---------------------------------------------------------------------------------------------------
+
+    async def _sequences(self, loaded: Loaded) -> str:
+        """Compare how far store and journal have come: a store behind its journal was put back to an older copy."""
+        desk = self._desk
+        journal = desk.journal.last_sequence
+        text = f"store at event {loaded.last_sequence}, journal at {journal}"
+        if journal > loaded.last_sequence:
+            desk.alert("store_behind", "critical", f"{text}: the store is older than what was told")
+        return text
+
+    async def _instruments_and_key(self) -> str:
+        listed = await self._insist("instruments", self._tradable.load)
+        rights = await self._insist("rights of the key", self._rights)
+        traded = [s for s in self._desk.feed.symbols if s in self._desk.instruments]
+        halted = sum(not self._desk.instruments[s].can_buy for s in traded)
+        return f"{listed}; of {len(self._desk.feed.symbols)} symbols {len(traded)} listed, {halted} shut; key {rights}"
+
+    async def _rights(self) -> str:
+        """Refuse a key that may withdraw, or that may not trade (R21).
+
+        Raises:
+            StartRefused: It may, or nobody knows and nobody has confirmed.
+        """
+        desk = self._desk
+        try:
+            rights = await desk.venue.rights()
+        except VenueRefused as error:
+            if error.error_class == _AUTH_CLASS:
+                raise StartRefused(f"key: {desk.venue.name} does not take it: {error}") from error
+            raise
+        if rights.withdraw:
+            raise StartRefused(
+                "key: expected one that may not withdraw, was one that may: make a key for trading only, with its "
+                "addresses listed, and start again"
+            )
+        if rights.trade is False:
+            raise StartRefused("key: expected one that may trade on spot, was one that may not: grant it that")
+        if rights.withdraw is None and not desk.config.key_rights_confirmed:
+            raise StartRefused(
+                f"key: {desk.venue.name} does not tell whether it may withdraw: see to it that it may not, then set "
+                "venue.key_rights_confirmed = true"
+            )
+        told = "may not withdraw" if rights.withdraw is False else "is confirmed by an operator not to withdraw"
+        return told if rights.trade else f"{told}, may trade: not told"
+
+    def _fences(self) -> str:
+        """Count what may still reach the venue: such orders stay UNKNOWN, and their symbols shut (INV-13)."""
+        desk = self._desk
+        now, lag = desk.clock.now_ms(), desk.venue.timing.read_lag_ms
+        unproven = [a for a in desk.books.live_attempts() if a.state in ATTEMPT_UNPROVEN]
+        ahead = [a.fence_ms + lag - now for a in unproven if a.fence_ms is not None and a.fence_ms + lag > now]
+        return (
+            f"{len(unproven)} unproven orders, {len(ahead)} before their fence, the last for {max(ahead, default=0)} ms"
+        )
+
+    async def _balances(self) -> None:
+        if not await self._money.refresh():
+            problem = self._money.problem
+            if isinstance(problem, VenueRefused) and problem.error_class == _AUTH_CLASS:
+                raise StartRefused(f"key: {self._desk.venue.name} does not take it: {problem}") from problem
+            raise RetryableVenueError(f"no balances: {problem}")
+        await lift_halt(self._desk, AUTH, "the venue takes the key")
+
+    async def _compared(self) -> Found:
+        """Reconcile; what got no answer is asked for again, and is never taken for nothing (R19)."""
+        found = await self._sweeping.compare("start")
+        if found.missing:
+            raise RetryableVenueError(f"no answer for {', '.join(found.missing)}")
+        return found
+
+    async def _close_prepared(self) -> str:
+        """Close what was prepared and never sent: a signal of before is stale, an exit is priced anew."""
+        prepared = [a for a in self._desk.books.live_attempts() if a.state is AttemptState.PREPARED]
+        for attempt in prepared:
+            await self._resolver.close_unsent(attempt, Reason.RESTARTED, "prepared before a restart")
+        return f"{len(prepared)} closed as not sent"
 
     def _take_up(self) -> None:
         """Lead what was left open to its end: entries are not sent on (their signals are stale), exits go on."""
@@ -88,16 +185,6 @@ class Startup:
                 desk.spawn(self._resolver.lead(attempt.client_order_id), f"resolve {attempt.client_order_id}")
         self._exits.resume()
 
-    async def _compared(self, symbols: Sequence[str]) -> None:
-        """Reconcile; what got no answer is asked for again, and is never taken for nothing (R19)."""
-        found = await self._reconciler.run("start", symbols)
-        if found.missing:
-            raise RetryableVenueError(f"no answer for {', '.join(found.missing)}")
-
-    async def _balances(self) -> None:
-        if not await self._money.refresh():
-            raise RetryableVenueError("no balances")
-
     async def _insist(self, what: str, read: Callable[[], Awaitable[_A]]) -> _A:
         """Ask until there is an answer, with growing waits; the last failure is the caller's."""
         desk = self._desk
@@ -107,25 +194,13 @@ class Startup:
                 await desk.limiter.acquire(Priority.RECONCILE)
                 return await read()
             except (RetryableVenueError, VenueRefused) as error:
+                desk.heed(error)
                 if n == _TRIES or isinstance(error, VenueRefused):
                     raise
                 wait = min(30.0, 0.5 * 2**n) * (1 + random.random() / 10)
                 desk.note(RetryAttempt(what, "", n, _TRIES, type(error).__name__, int(wait * 1_000)))
                 await desk.clock.sleep(wait)
         raise AssertionError("the loop returns or raises")
-
-    async def _check_clock(self) -> None:
-        """Measure the clock's skew; beyond half the receive window entries are halted (R21)."""
-        desk = self._desk
-        before = desk.clock.now_ms()
-        server = await self._insist("time", desk.venue.server_time_ms)
-        after = desk.clock.now_ms()
-        skew = server - (before + after) // 2
-        # the venue looked at its clock at some moment between the two of ours: so far the figure may be wrong
-        if abs(skew) - (after - before) // 2 > desk.venue.timing.receive_window_ms // 2:
-            text = f"clock is {skew} ms off the venue's, limit {desk.venue.timing.receive_window_ms // 2} ms"
-            desk.alert("clock_skew", "critical", text)
-            await change_trading_state(desk, TradingState.HALTED, "core", text)
 
     def _adopt_balances(self, work: Transaction, run: Run) -> None:
         """Take what the account holds at its first start into the ledger, or note that it is not ours to use."""
@@ -140,3 +215,12 @@ class Startup:
                 work.tell(entry_event(legs))
             else:
                 work.put(Memory(f"ignored/{coin}", canonical(balance.total), now))
+
+
+def _text(text: str) -> Callable[[], Awaitable[str]]:
+    """A step that has nothing to wait for."""
+
+    async def told() -> str:
+        return text
+
+    return told

@@ -208,6 +208,54 @@ class BalanceRefresh(NamedTuple):
     detail: str = ""
 
 
+@event_kind("clock_skew", Taxonomy.HEALTH)
+class ClockSkew(NamedTuple):
+    """The venue's clock was compared with ours (R21)."""
+
+    skew_ms: int
+    """The venue's less ours."""
+    error_ms: int
+    """By so much the figure may be wrong."""
+    limit_ms: int
+    """What is allowed."""
+    ok: bool
+
+
+@event_kind("symbol_halt", Taxonomy.AUDIT, booked=True)
+class SymbolHalt(NamedTuple):
+    """A symbol is shut for entries for a while: the venue refuses it."""
+
+    symbol: str
+    reason: str
+    until_ms: int
+    times: int
+    """How often in a row."""
+
+
+class SweepStep(NamedTuple):
+    """One step of a reconciliation with the venue."""
+
+    number: int
+    """1 to 14."""
+    name: str
+    result: str
+    duration_ms: int
+    """Market time."""
+    ok: bool
+
+
+@event_kind("sweep_report", Taxonomy.AUDIT, booked=True)
+class SweepReport(NamedTuple):
+    """Everything was read anew from the venue, step by step: at a start, after a reconnect, every hour (R19)."""
+
+    when: str
+    """``start``, ``reconnect``, ``return`` (of a lost venue) or ``interval``."""
+    ok: bool
+    steps: tuple[SweepStep, ...]
+    duration_ms: int
+    """Market time."""
+
+
 @event_kind("log_record", Taxonomy.HEALTH)
 class LogRecord(NamedTuple):
     """A line that a library wrote to the standard logging module."""
