@@ -52,8 +52,8 @@ def engine_config(settings: Settings, *, commands: bool) -> EngineConfig:
         phase_ms=int(settings.shutdown.phase_s * 1_000),
         total_ms=int(settings.shutdown.total_s * 1_000),
         intervals_s=intervals,
-        retention_ms=settings.journal.retention_days.order * _DAY_MS,
         key_rights_confirmed=settings.venue.key_rights_confirmed,
+        retention_ms=settings.journal.retention_days.order * _DAY_MS,
     )
 
 

@@ -38,6 +38,8 @@ class EngineConfig(NamedTuple):
     unknown_backoff_s: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0, 8.0)
     stuck_after_ms: int = 120_000
     balance_timeout_s: float = 5.0
+    key_rights_confirmed: bool = False
+    """An operator has seen that the key may not withdraw: needed where the venue does not tell (R21)."""
     price_collar_bps: Decimal = Decimal(500)
     """How far below the price that triggered it an exit may sell."""
     exit_ladder: ExitLadder = ExitLadder()
@@ -56,9 +58,7 @@ class EngineConfig(NamedTuple):
     """Deadline of one phase of the shutdown, of the wall."""
     total_ms: int = 10_000
     intervals_s: Mapping[str, float] = {}
-    retention_ms: int = 365 * 86_400_000
-    """Ended rows of the store older than this are deleted; postings never are."""
-    key_rights_confirmed: bool = False
-    """An operator has seen that the key may not withdraw: needed where the venue does not tell (R21)."""
     sweep_s: float = 3_600.0
     """Everything is read anew from the venue so often, as at a start."""
+    retention_ms: int = 365 * 86_400_000
+    """Ended rows of the store older than this are deleted; postings never are."""

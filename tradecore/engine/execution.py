@@ -249,12 +249,12 @@ class Execution:
 
     async def _after(self, intent: Intent, attempt: Attempt, placement: Placement) -> End | None:
         """Tell whether a settled attempt ends its intent; the router is asked again otherwise."""
-        if placement.kind is PlacementKind.REJECTED:
-            money = placement.reason is Reason.INSUFFICIENT_FUNDS
-            reason = Reason.INSUFFICIENT_FUNDS if money else Reason.VENUE_REJECTED
         proven_absent = placement.kind in {PlacementKind.REJECTED, PlacementKind.NOT_SENT}
         if proven_absent and await self._remedies.refused(intent, attempt, placement):
             return None
+        if placement.kind is PlacementKind.REJECTED:
+            money = placement.reason is Reason.INSUFFICIENT_FUNDS
+            reason = Reason.INSUFFICIENT_FUNDS if money else Reason.VENUE_REJECTED
             return End(reason, f"{placement.code}: {placement.detail}")
         if placement.kind is PlacementKind.NOT_SENT and placement.reason is not Reason.STALE_DATA:
             current = self._desk.books.attempts.get(attempt.client_order_id)
