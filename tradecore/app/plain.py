@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tradecore.engine.config import EngineConfig, ExitLadder
+from tradecore.engine.config import BreakerConfig, EngineConfig, ExitLadder
 from tradecore.model.events import Taxonomy
 from tradecore.ports.venue import VenueTiming
-from tradecore.settings.sections import Settings
+from tradecore.settings.sections import BreakerSection, Settings
 from tradecore.venues.twin.build import TwinPlan
 from tradecore.venues.twin.records import BookShape
 
@@ -44,6 +44,7 @@ def engine_config(settings: Settings, *, commands: bool) -> EngineConfig:
         exit_ladder=ExitLadder(
             tuple(ladder.premiums_bps), ladder.ttl_ms, ladder.attempts, tuple(float(s) for s in ladder.backoff_s)
         ),
+        breaker=_breaker(settings.breaker),
         block_rows=settings.market.block_rows,
         slow_cycle_ms=engine.slow_cycle_ms,
         zero_fill_sends=engine.zero_fill_sends,
@@ -54,6 +55,23 @@ def engine_config(settings: Settings, *, commands: bool) -> EngineConfig:
         intervals_s=intervals,
         key_rights_confirmed=settings.venue.key_rights_confirmed,
         retention_ms=settings.journal.retention_days.order * _DAY_MS,
+    )
+
+
+def _breaker(section: BreakerSection) -> BreakerConfig:
+    return BreakerConfig(
+        daily_drawdown_pct=section.daily_drawdown_pct,
+        loss_streak=section.loss_streak,
+        loss_pause_ms=int(section.loss_pause_s * 1_000),
+        failed_orders_pct=section.failed_orders_pct,
+        failed_orders_min=section.failed_orders_min,
+        failed_orders_window_ms=int(section.failed_orders_window_s * 1_000),
+        failed_orders_pause_ms=int(section.failed_orders_pause_s * 1_000),
+        rejects_in_a_row=section.rejects_in_a_row,
+        reject_pause_ms=int(section.reject_pause_s * 1_000),
+        faults_max=section.faults_max,
+        faults_window_ms=int(section.faults_window_s * 1_000),
+        fault_pause_ms=int(section.fault_pause_s * 1_000),
     )
 
 

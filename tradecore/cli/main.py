@@ -21,7 +21,7 @@ from tradecore import __version__
 from tradecore.cli.config import config
 from tradecore.cli.doctor import doctor
 from tradecore.cli.ledger import ledger
-from tradecore.cli.operate import exit_, halt, reduce, release, resume, stop
+from tradecore.cli.operate import exit_, halt, reduce, release, resume, stop, unlock
 from tradecore.cli.plan import plan
 from tradecore.cli.plugins import plugins
 from tradecore.cli.query import query
@@ -158,6 +158,7 @@ for _command in (
     exit_,
     stop,
     release,
+    unlock,
     why,
     query,
     replay,

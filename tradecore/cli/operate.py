@@ -43,18 +43,26 @@ def _steering(*, reason_needed: bool) -> Callable[[F], F]:
     return decorate
 
 
+_for_option = click.option(
+    "--for", "length", default="", metavar="DURATION",
+    help="End it by itself after so much market time, as 30m or 2h; without, it lasts until resumed.",
+)  # fmt: skip
+
+
 @click.command()
+@_for_option
 @_steering(reason_needed=True)
-def halt(reason: str, state: Path, wait: float, as_json: bool) -> int:
+def halt(length: str, reason: str, state: Path, wait: float, as_json: bool) -> int:
     """Shut entries and cancel open buys; exits go on."""
-    return _ask("halt", "", reason=reason, state=state, wait=wait, as_json=as_json)
+    return _ask("halt", _seconds(length), reason=reason, state=state, wait=wait, as_json=as_json)
 
 
 @click.command()
+@_for_option
 @_steering(reason_needed=True)
-def reduce(reason: str, state: Path, wait: float, as_json: bool) -> int:
+def reduce(length: str, reason: str, state: Path, wait: float, as_json: bool) -> int:
     """Allow exits only, until resumed."""
-    return _ask("reduce", "", reason=reason, state=state, wait=wait, as_json=as_json)
+    return _ask("reduce", _seconds(length), reason=reason, state=state, wait=wait, as_json=as_json)
 
 
 @click.command()
@@ -86,6 +94,32 @@ def stop(reason: str, state: Path, wait: float, as_json: bool) -> int:
 def release(plugin: str, reason: str, state: Path, wait: float, as_json: bool) -> int:
     """Lift a plugin's quarantine, for one hook or all."""
     return _ask("release", plugin, reason=reason, state=state, wait=wait, as_json=as_json)
+
+
+@click.command()
+@click.argument("symbol", metavar="SYMBOL|all")
+@_steering(reason_needed=True)
+def unlock(symbol: str, reason: str, state: Path, wait: float, as_json: bool) -> int:
+    """Lift the locks on SYMBOL ('*': those on the whole account), or all locks, before their time."""
+    wanted = "all" if symbol.lower() == "all" else symbol.upper()
+    return _ask("unlock", wanted, reason=reason, state=state, wait=wait, as_json=as_json)
+
+
+def _seconds(length: str) -> str:
+    """Turn the length of a trading state into whole seconds; empty stays empty: no end.
+
+    Raises:
+        SettingsError: If it is no length, or below a second.
+    """
+    from tradecore.errors import SettingsError
+    from tradecore.settings.duration import duration_s
+
+    if not length:
+        return ""
+    seconds = int(duration_s(length))
+    if seconds < 1:
+        raise SettingsError(f"--for: expected at least 1s, was {length!r}")
+    return str(seconds)
 
 
 def _ask(verb: str, argument: str, *, reason: str, state: Path, wait: float, as_json: bool) -> int:

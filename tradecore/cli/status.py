@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tradecore.cli.kept import Kept
     from tradecore.model.intent import IntentRow
+    from tradecore.model.lock import Lock
     from tradecore.model.position import Position
     from tradecore.model.records import Command, Run, TradingRecord
     from tradecore.store.queries import Reader
@@ -37,6 +38,8 @@ class Now(NamedTuple):
     """Orders without proof, one line each."""
     quarantines: Mapping[str, str]
     """``plugin.hook`` to the fault that led there."""
+    locks: Sequence[Lock]
+    """In force, soonest end first."""
     commands: Sequence[Command]
     """Asked and not yet carried out, oldest first."""
 
@@ -62,16 +65,17 @@ def status(state: Path, as_json: bool) -> None:
 
 def _read(reader: Reader) -> Now:
     from tradecore.cli.kept import newest_ms
+    from tradecore.engine.locks import locks_in
     from tradecore.model.intent import INTENT_LIVE
     from tradecore.model.order import ATTEMPT_UNPROVEN
     from tradecore.model.records import CommandState
 
-    memory = reader.memory()
+    memory, at_ms = reader.memory(), newest_ms(reader)
     told = memory.get("status")
     attempts = [attempt for state in sorted(ATTEMPT_UNPROVEN) for attempt in reader.orders(1_000, state=state)]
     asked = [command for command in reader.commands(1_000) if command.state is CommandState.ASKED]
     return Now(
-        newest_ms=newest_ms(reader),
+        newest_ms=at_ms,
         run=reader.last_run(),
         trading=reader.trading(),
         figures=json.loads(told.text) if told is not None and told.text else {},
@@ -83,6 +87,7 @@ def _read(reader: Reader) -> Now:
             for key, fact in memory.items()
             if key.startswith("quarantine/") and fact.text
         },
+        locks=sorted(locks_in(memory.values(), at_ms), key=lambda lock: (lock.expires_ms, lock.symbol)),
         commands=list(reversed(asked)),
     )
 
@@ -104,6 +109,7 @@ def _facts(kept: Kept, runs: str | None, now: Now) -> dict[str, object]:
         "intents": facts(list(now.intents)),
         "unknown_orders": list(now.unknown),
         "quarantines": dict(now.quarantines),
+        "locks": facts(list(now.locks)),
         "pending_commands": facts(list(now.commands)),
     }
 
@@ -119,6 +125,7 @@ def _show(kept: Kept, runs: str | None, now: Now) -> None:
     for title, lines in (
         ("orders without proof", now.unknown),
         ("quarantined", [f"{where}: {fault}" for where, fault in now.quarantines.items()]),
+        ("locked for entries", [_lock(lock) for lock in now.locks]),
         ("commands not yet carried out", [_command(command) for command in now.commands]),
     ):
         if lines:
@@ -209,6 +216,13 @@ def _show_intents(out: Console, now: Now) -> None:
             length(now.newest_ms - intent.created_ms),
         )  # fmt: skip
     out.print(shown)
+
+
+def _lock(lock: Lock) -> str:
+    from tradecore.cli.write import moment
+
+    what = "all symbols" if lock.symbol == "*" else lock.symbol
+    return f"{what} until {moment(lock.expires_ms)} by {lock.plugin} ({lock.rule}): {lock.reason}"
 
 
 def _command(command: Command) -> str:

@@ -30,6 +30,7 @@ _HINTS = {
     "FILTER_REFUSED": "a condition was met, a filter said no",
     "FILTER_SILENT": "a filter gave no answer: entries in its scope are shut",
     "TRADING_HALTED": "the trading state is HALTED: tradecore resume",
+    "LOCKED": "a lock keeps entries away: tradecore status shows it, tradecore unlock lifts it",
     "TRADING_REDUCING": "the trading state is REDUCING: tradecore resume",
     "ENTRIES_HALTED": "a follow guest failed: open positions could not be led",
     "SYMBOL_HALTED": "the venue does not let it be bought",

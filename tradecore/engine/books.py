@@ -7,7 +7,7 @@ start builds the same books from the store that a running engine holds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from tradecore.model.fill import Fill
@@ -15,7 +15,7 @@ from tradecore.model.intent import INTENT_LIVE, IntentRow, Reservation, Reservat
 from tradecore.model.order import ATTEMPT_LIVE, Attempt
 from tradecore.model.portfolio import TradingState
 from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
-from tradecore.model.records import Memory, Posting, Row, TradingRecord
+from tradecore.model.records import LOCK, Memory, Posting, Row, TradingRecord
 from tradecore.model.units import ZERO, ClientOrderId, IntentId, PositionId, exact_sum, minus, plus
 from tradecore.ports.store import Loaded
 
@@ -36,6 +36,8 @@ class Books:
         self.closed: deque[ClosedPosition] = deque(maxlen=CLOSED_KEPT)
         self.balances: dict[tuple[str, str], Decimal] = {}
         self.memory: dict[str, Memory] = {}
+        self.locks: Mapping[str, Memory] = {}
+        """Those of the facts that are locks; another mapping after each change."""
         self.trading = TradingRecord(TradingState.ACTIVE, "core", "fresh state", 0)
         self.dust: dict[str, Decimal] = {}
         """Base coin to units that closed positions left behind."""
@@ -77,12 +79,18 @@ class Books:
                         self.memory[row.key] = row
                     else:
                         self.memory.pop(row.key, None)
+                    if row.key.startswith(LOCK):
+                        self._lock(row)
                 case TradingRecord():
                     self.trading = row
                 case Fill():
                     pass  # its effect is in the attempt, position and posting rows of the same transaction
                 case _:
                     pass  # runs, commands and reports have no life in memory
+
+    def _lock(self, row: Memory) -> None:
+        others = {key: fact for key, fact in self.locks.items() if key != row.key}
+        self.locks = {**others, row.key: row} if row.text else others
 
     def _intent(self, row: IntentRow) -> None:
         intent_id = row.intent.intent_id

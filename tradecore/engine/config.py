@@ -18,6 +18,29 @@ class ExitLadder(NamedTuple):
     """Wait between rounds; the last one repeats."""
 
 
+class BreakerConfig(NamedTuple):
+    """When the circuit breaker trips (R33); a limit of 0 turns its rule off. Times are market time."""
+
+    daily_drawdown_pct: Decimal = Decimal(10)
+    """Fall of the equity below its peak since 00:00 UTC."""
+    loss_streak: int = 10
+    """Positions closed at a loss one after the other."""
+    loss_pause_ms: int = 3_600_000
+    failed_orders_pct: Decimal = Decimal(50)
+    """Share of the orders of the window that were rejected or never placed."""
+    failed_orders_min: int = 20
+    """Orders in the window before that share says anything."""
+    failed_orders_window_ms: int = 900_000
+    failed_orders_pause_ms: int = 900_000
+    rejects_in_a_row: int = 5
+    """Orders of one symbol that the venue rejected one after the other."""
+    reject_pause_ms: int = 900_000
+    faults_max: int = 10
+    """Exceptions that nobody expected, in the window."""
+    faults_window_ms: int = 300_000
+    fault_pause_ms: int = 1_800_000
+
+
 class EngineConfig(NamedTuple):
     """Limits and times of the engine. Milliseconds and seconds are market time."""
 
@@ -43,6 +66,7 @@ class EngineConfig(NamedTuple):
     price_collar_bps: Decimal = Decimal(500)
     """How far below the price that triggered it an exit may sell."""
     exit_ladder: ExitLadder = ExitLadder()
+    breaker: BreakerConfig = BreakerConfig()
     block_rows: int = 256
     slow_cycle_ms: float = 1_000.0
     """Of the wall."""

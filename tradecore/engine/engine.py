@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 
+from tradecore.engine.breaker import Breaker
 from tradecore.engine.config import EngineConfig
 from tradecore.engine.contact import Contact
 from tradecore.engine.desk import Desk, Outside, Tally
@@ -80,7 +81,8 @@ class Engine:
         self.remedies.reconcile = self.exits.reconcile = self._reconcile_symbol
         self.remedies.cancel_entries = self.execution.cancel_entries
         self.tradable.shut.append(self._symbol_shut)
-        self.operator = Operator(desk, self.execution, self.exits)
+        self.breaker = Breaker(desk, self.pictures, self.execution)
+        self.operator = Operator(desk, self.execution, self.exits, self.pictures.locks)
         self.measured = Measured()
         """Is to be shown every event of a call to the venue."""
         self.jobs = Jobs(desk, self.measured)
@@ -253,6 +255,8 @@ class Engine:
                 self.pipeline.follow_faulted = self.leading.faulted
                 await self.pipeline.row_closed(close_ms)
                 await self._mark_day()
+                await self.breaker.look()
+                await self.pictures.locks.expire()
             if self.stop_at_ms is not None and desk.clock.now_ms() >= self.stop_at_ms:
                 self.request_stop("time is up")
             if desk.feed.next_close_ms is None:

@@ -18,7 +18,7 @@ from tradecore.engine.resolve import Resolver
 from tradecore.engine.sending import Asked, End, Sender, remaining_of
 from tradecore.engine.settle import Settler
 from tradecore.engine.tell import Teller
-from tradecore.engine.verdict import denial_of, guards_event
+from tradecore.engine.verdict import denial_of, guards_event, locked
 from tradecore.errors import StoreError
 from tradecore.model.events import PriceSnapshot
 from tradecore.model.intent import Cap, Intent, IntentRow
@@ -197,6 +197,9 @@ class Execution:
         if trading.state is not TradingState.ACTIVE:
             halted = trading.state is TradingState.HALTED
             return End(Reason.TRADING_HALTED if halted else Reason.TRADING_REDUCING, trading.reason)
+        lock = self._pictures.locks.on(intent.symbol)
+        if lock is not None:
+            return End(Reason.LOCKED, locked(lock, self._desk.clock.now_ms()).detail)
         number = len(self._desk.books.attempts_of.get(intent.intent_id, ()))
         if number == 0:
             return intent.caps  # asked a moment ago, under the account lock

@@ -1,7 +1,7 @@
 """Jobs of guests: asked at their interval, remembered durably, obeyed within bounds.
 
-A job proposes signals or Tunes. A Tune is checked against the target's Settings, is in force from the next row, is
-journalled, and is undone when the guest that asked for it is quarantined.
+A job proposes signals, locks or Tunes. A Tune is checked against the target's Settings, is in force from the next row,
+is journalled, and is undone when the guest that asked for it is quarantined.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class GuestJobs:
         self._jobs = jobs
         self._pictures = pictures
         self._scanner = scanner
+        self._refused: dict[tuple[str, str], str] = {}
+        """Guest and setting to the refusal last told: a job that asks again is not told of again."""
 
     def plan(self, intervals_s: Mapping[str, float], least_s: float) -> None:
         """Plan every guest's jobs; one that is named as an interval setting uses that interval."""
@@ -65,6 +67,7 @@ class GuestJobs:
             return
         if answer.state is not None:
             await desk.remember(key, orjson.dumps(dict(answer.state)).decode())
+        await self._pictures.locks.take(answer.locks)
         for tune in answer.tunes:
             await self.tune(plugin, tune)
         for signal in answer.signals:
@@ -86,11 +89,17 @@ class GuestJobs:
     async def tune(self, by: str, tune: Tune) -> None:
         """Put a guest's wish about another guest's setting in force from the next row on."""
         desk = self._desk
+        in_force = desk.calls.tunes.get(tune.setting)
+        if in_force is not None and (in_force.value, in_force.by) == (tune.value, by):
+            return
         try:
             old, new = desk.calls.tune(tune, by)
         except SettingsError as error:
-            desk.alert("tune_refused", "warning", f"{by}: {error}")
+            if self._refused.get((by, tune.setting)) != str(error):
+                self._refused[by, tune.setting] = str(error)
+                desk.alert("tune_refused", "warning", f"{by}: {error}")
             return
+        self._refused.pop((by, tune.setting), None)
         if old == new:
             return
         self._scanner.forget()

@@ -38,6 +38,7 @@ _STATE_OF = {
     Reason.RISK_REFUSED: IntentState.CANCELED,
     Reason.RISK_MISSING: IntentState.CANCELED,
     Reason.TRADING_HALTED: IntentState.CANCELED,
+    Reason.LOCKED: IntentState.CANCELED,
     Reason.TRADING_REDUCING: IntentState.CANCELED,
 }
 

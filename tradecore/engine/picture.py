@@ -11,6 +11,7 @@ from tradecore.engine.desk import Desk
 from tradecore.engine.explain.looked import LookedMarket
 from tradecore.engine.explain.recorder import Recorder
 from tradecore.engine.intents import trades_today
+from tradecore.engine.locks import Locks
 from tradecore.market.frame import MarketFrame
 from tradecore.model.book import Book
 from tradecore.model.intent import Intent
@@ -49,6 +50,11 @@ class Pictures:
         self._desk = desk
         self.recorder = Recorder(desk.journal, desk.calls)
         """Keeps what guests were asked with these pictures."""
+        self.locks = Locks(desk)
+        """Locks in force."""
+        self.day: tuple[Decimal, Decimal] = (ZERO, ZERO)
+        """Equity of the newest row, and its highest since 00:00 UTC."""
+        self._foreign: tuple[int, tuple[str, ...]] = (0, ())
         self._history_rows = history_rows
         self._books = _Books(desk)
         self._frame: MarketFrame | None = None
@@ -67,7 +73,7 @@ class Pictures:
         if self._frame is None or self._frame_ms != self._row_ms:
             self._frame = self._desk.feed.history(self._history_rows)
             self._frame_ms = self._row_ms
-        return LookedMarket(self._frame, self._desk.clock.now_ms(), self._books)
+        return LookedMarket(self._frame, self._desk.clock.now_ms(), self._books, self._desk.instruments)
 
     def fresh_book(self, symbol: str) -> Book | None:
         """The newest book if it is young enough to price an order; ``None`` otherwise."""
@@ -148,8 +154,22 @@ class Pictures:
             closed=self._closed,
             trades_today=trades_today(desk, now), orders_last_minute=len(desk.sent_at),
             dust=MappingProxyType(dict(books.dust)), fill_rate_24h=desk.recent.rates(now),
-            locks=(), marks=MappingProxyType(dict(self.marks())),
+            locks=self.locks.picture(), marks=MappingProxyType(dict(self.marks())),
+            quote_rates=self._quote_rates(),
         )  # fmt: skip
+
+    def _quote_rates(self) -> Mapping[str, Decimal]:
+        """Account currency per quote unit, of the symbols whose quote is another coin."""
+        desk = self._desk
+        currency, instruments = desk.config.currency, desk.instruments
+        if self._foreign[0] != len(instruments):
+            symbols = tuple(symbol for symbol, one in instruments.items() if one.quote != currency)
+            self._foreign = (len(instruments), symbols)
+        rates = {}
+        for symbol in self._foreign[1]:
+            rate = desk.rate(instruments[symbol].quote, currency)
+            rates[symbol] = rate if rate is not None else instruments[symbol].quote_rate
+        return MappingProxyType(rates)
 
     def _day(self, now_ms: int, equity: Decimal) -> tuple[Decimal, Decimal]:
         """Equity at the day's start and its highest since, from the durable fact or from now on."""
@@ -161,7 +181,9 @@ class Pictures:
     def day_memory(self) -> Memory | None:
         """The day's figures as a row, marked every row on every path; ``None`` where nothing has changed."""
         now = self._desk.clock.now_ms()
-        opened, peak = self._day(now, self.equity())
+        equity = self.equity()
+        opened, peak = self._day(now, equity)
+        self.day = (equity, peak)
         text = f"{now // _DAY_MS} {canonical(opened)} {canonical(peak)}"
         return None if text == self._desk.recall("day") else Memory("day", text, now)
 

@@ -21,7 +21,7 @@ from tradecore.engine.intents import create_intents
 from tradecore.engine.levels import Trigger
 from tradecore.engine.picture import Pictures
 from tradecore.engine.scan import CODES, Hit, Scanner
-from tradecore.engine.verdict import Refused, guards_event
+from tradecore.engine.verdict import Refused, guards_event, locked
 from tradecore.errors import DuplicateRecord, StoreError, UnitError
 from tradecore.model.events import (
     DecisionOutcome,
@@ -265,6 +265,9 @@ class Pipeline:
         if trading.state is not TradingState.ACTIVE:
             halted = trading.state is TradingState.HALTED
             return Refused(Reason.TRADING_HALTED if halted else Reason.TRADING_REDUCING, trading.actor, trading.reason)
+        lock = self._pictures.locks.on(hit.symbol)
+        if lock is not None:
+            return locked(lock, desk.clock.now_ms())
         if self.follow_faulted:
             return Refused(Reason.ENTRIES_HALTED, detail="a follow guest failed")
         age = desk.clock.now_ms() - row_ms

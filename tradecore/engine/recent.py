@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
+from tradecore.model.order import Attempt, Outcome
 from tradecore.model.portfolio import FillRate
 
 _DAY_MS = 86_400_000
+
+
+class Ended(NamedTuple):
+    """One attempt that reached the venue, or may have, and is settled."""
+
+    at_ms: int
+    symbol: str
+    filled: bool
+    rejected: bool
+    """The venue said no."""
+    failed: bool
+    """It said no, or the order turned out never to have been placed."""
 
 
 class RecentFills:
@@ -16,17 +30,32 @@ class RecentFills:
 
     def __init__(self) -> None:
         self._entries: deque[tuple[int, str, bool]] = deque()
+        self.listeners: list[Callable[[Ended], None]] = []
+        """Told of each settled attempt, those of an earlier run at the start; they must not wait."""
         self._rates: dict[str, FillRate] = {}
         self._picture: Mapping[str, FillRate] | None = None
 
-    def add(self, at_ms: int, symbol: str, filled: bool) -> None:
-        """Take one settled attempt.
+    def add(self, at_ms: int, attempt: Attempt) -> None:
+        """Take one settled attempt; one that was never sent says nothing.
 
         Args:
             at_ms: When it settled; never earlier than the one before.
         """
-        self._entries.append((at_ms, symbol, filled))
-        self._count(symbol, 1, int(filled))
+        if attempt.outcome is Outcome.NOT_SENT:
+            return
+        filled = attempt.executed_quantity > 0
+        self._entries.append((at_ms, attempt.symbol, filled))
+        self._count(attempt.symbol, 1, int(filled))
+        rejected = attempt.outcome is Outcome.REJECTED
+        ended = Ended(at_ms, attempt.symbol, filled, rejected, rejected or attempt.outcome is Outcome.NOT_PLACED)
+        for listener in self.listeners:
+            listener(ended)
+
+    def restore(self, attempts: Sequence[Attempt]) -> None:
+        """Take attempts that an earlier run settled, oldest first."""
+        for attempt in attempts:
+            if attempt.settled_ms is not None:
+                self.add(attempt.settled_ms, attempt)
 
     def rates(self, now_ms: int) -> Mapping[str, FillRate]:
         """Attempts and those with a fill, by symbol, of the last 24 hours. Frozen."""

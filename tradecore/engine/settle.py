@@ -362,7 +362,7 @@ class Settler:
         if attempt.outcome is Outcome.NOT_SENT:
             return
         filled = attempt.executed_quantity > 0
-        self._desk.recent.add(self._desk.clock.now_ms(), attempt.symbol, filled)
+        self._desk.recent.add(self._desk.clock.now_ms(), attempt)
         if not filled:
             tally.orders_failed[attempt.code] += 1
         elif attempt.executed_quantity >= attempt.request.quantity:

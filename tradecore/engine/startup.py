@@ -71,6 +71,7 @@ class Startup:
         desk = self._desk
         loaded = desk.store.load()
         desk.books.load(loaded)
+        desk.recent.restore(loaded.recent)
         report = self._sweeping.report("start")
         await report.step(1, "instance", _text(f"run {run.number} on this state, its lock taken before it was opened"))
         await report.step(2, "store and journal", lambda: self._sequences(loaded))

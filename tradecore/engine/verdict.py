@@ -8,7 +8,9 @@ from typing import NamedTuple
 from tradecore.hooks.combine import RiskAnswer
 from tradecore.model.events import GuardsEval
 from tradecore.model.intent import Intent
+from tradecore.model.lock import Lock
 from tradecore.model.reasons import Reason
+from tradecore.model.units import ZERO
 
 
 class Refused(NamedTuple):
@@ -22,6 +24,14 @@ class Refused(NamedTuple):
     value: Decimal | None = None
     threshold: Decimal | None = None
     unit: str = ""
+
+
+def locked(lock: Lock, now_ms: int) -> Refused:
+    """Name the lock that keeps entries away, and how long yet."""
+    left = Decimal(lock.expires_ms - now_ms)
+    return Refused(
+        Reason.LOCKED, lock.plugin, f"{lock.symbol}: {lock.reason}", f"lock: {lock.rule}", left, ZERO, "ms left"
+    )
 
 
 def guards_event(intent: Intent, attempt: int, answer: RiskAnswer) -> GuardsEval:

@@ -32,7 +32,7 @@ from tradecore.hooks.freeze import Freezer, read_only, sealed
 from tradecore.hooks.guest import Ask, Guest
 from tradecore.hooks.offspring import Offspring
 from tradecore.hooks.slots import Slot, Slots
-from tradecore.hooks.specs import Resources
+from tradecore.hooks.specs import DECIDING, Resources
 from tradecore.hooks.tuning import Tuned, Tuner
 from tradecore.hooks.watchdog import Breadcrumb
 from tradecore.market.frame import Market, MarketFrame, window_rows
@@ -121,7 +121,7 @@ class Calls:
         return tuple(slot.name for slot in self._slots.at(hook) if slot.live)
 
     def warmup_rows(self, timeframe_ms: int, frame: str = "base") -> int:
-        """Rows before a row that `signal` and `follow` guests may use.
+        """Rows before a row that guests with deciding hooks may use.
 
         Args:
             timeframe_ms: Length of a row of that frame.
@@ -129,7 +129,7 @@ class Calls:
         Returns:
             The largest number that any of them declares; 0 where none does.
         """
-        windows = (guest.warmup.get(frame) for guest in self.guests if not guest.hooks.isdisjoint(("signal", "follow")))
+        windows = (guest.warmup.get(frame) for guest in self.guests if not guest.hooks.isdisjoint(DECIDING))
         return max((window_rows(window, timeframe_ms) for window in windows if window is not None), default=0)
 
     @property

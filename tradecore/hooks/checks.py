@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from tradecore.market.answers import Plan, Wishes
 from tradecore.market.frame import Array
+from tradecore.model.lock import Lock
 from tradecore.model.order import Done, OrderRequest
 from tradecore.model.reasons import Reason
 from tradecore.model.signal import CAPS, Check, Job, JobAnswer, Keep, Signal, Size, Tune, Verdict
@@ -368,7 +369,18 @@ def job_answer(answer: object, plugin: str) -> JobAnswer | None:
             raise BadAnswer(f"expected state that JSON can hold, was {error}") from error
         _need(len(text) <= STATE_MAX, "state", f"of at most {STATE_MAX} characters", len(text))
         state = json.loads(text)
-    return JobAnswer(tunes, signals, state)
+    locks = tuple(_lock(lock, plugin) for lock in _several("Lock", answer.locks))
+    return JobAnswer(tunes, signals, state, locks)
+
+
+def _lock(lock: object, plugin: str) -> Lock:  # its own, whoever the guest says that it is
+    if type(lock) is not Lock:
+        raise BadAnswer(f"expected locks of Lock, was {kind(lock)}")
+    expires_ms = _whole("expires_ms of a lock", lock.expires_ms, 0, 2**62)
+    since_ms = _whole("since_ms of a lock", lock.since_ms, 0, 2**62)
+    rule = _text("rule of a lock", lock.rule, empty=True)
+    _need("/" not in rule, "rule of a lock", "without a slash", repr(rule))
+    return Lock(_text("symbol", lock.symbol), _text("reason", lock.reason), plugin, expires_ms, rule, since_ms)
 
 
 def _tune(tune: object) -> Tune:

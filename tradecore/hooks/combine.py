@@ -113,7 +113,7 @@ def tightest(answers: Iterable[tuple[str, Verdict | Silence | None]]) -> RiskAns
                 denied = fact
         for cap, value in answer.caps.items():
             if cap not in caps or value < caps[cap].value:
-                caps[cap] = Cap(value, name)
+                caps[cap] = Cap(value, name, answer.inputs)
         inputs.update((f"{name}.{key}", text) for key, text in answer.inputs.items())
     if not asked:
         fault = "no risk guest"

@@ -126,7 +126,7 @@ class Hooks:
 
     @hookspec
     def jobs(self) -> Sequence[Job]:
-        """Name work to be done at an interval. A job proposes signals or Tunes; it never trades.
+        """Name work to be done at an interval. A job proposes signals, locks or Tunes; it never trades.
 
         None or an exception: the guest has no jobs, counted.
         """

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from tradecore.errors import SettingsError
 from tradecore.model.book import Book
+from tradecore.model.instrument import Instrument
 
 Array = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -157,19 +158,28 @@ class Market(_Sealed):
         frame: Rows up to and with the row judged.
         now_ms: Market time of the question.
         books: Newest book per symbol.
+        instruments: What the venue lets one trade, per symbol.
     """
 
-    __slots__ = ("_books", "_frame", "now_ms")
+    __slots__ = ("_books", "_frame", "_instruments", "now_ms")
 
-    def __init__(self, frame: MarketFrame, now_ms: int, books: Mapping[str, Book]) -> None:
+    def __init__(
+        self,
+        frame: MarketFrame,
+        now_ms: int,
+        books: Mapping[str, Book],
+        instruments: Mapping[str, Instrument] = MappingProxyType({}),
+    ) -> None:
         put = partial(object.__setattr__, self)
         put("_frame", frame)
         put("_books", MappingProxyType(books) if type(books) is dict else books)
+        put("_instruments", MappingProxyType(instruments) if type(instruments) is dict else instruments)
         put("now_ms", now_ms)
 
     now_ms: int
     _frame: MarketFrame
     _books: Mapping[str, Book]
+    _instruments: Mapping[str, Instrument]
 
     @property
     def frame(self) -> MarketFrame:
@@ -191,3 +201,7 @@ class Market(_Sealed):
     def book(self, symbol: str) -> Book | None:
         """The newest book; ``None`` where none was received."""
         return self._books.get(symbol)
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Steps, minimums, fees and rights of a symbol now; ``None`` where the venue does not have it."""
+        return self._instruments.get(symbol)

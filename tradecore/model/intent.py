@@ -51,6 +51,8 @@ class Cap(NamedTuple):
 
     value: Decimal
     plugin: str
+    inputs: Mapping[str, str] = {}
+    """What the guest made its figures from (R8)."""
 
 
 class Intent(NamedTuple):

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tradecore.model.intent import Intent
+from tradecore.model.lock import Lock
 from tradecore.model.position import ClosedPosition, Position
 
 
@@ -24,15 +25,6 @@ class FillRate(NamedTuple):
 
     attempts: int
     filled: int
-
-
-class Lock(NamedTuple):
-    """A symbol (or ``*``) on which no entry may be made until `expires_ms`."""
-
-    symbol: str
-    reason: str
-    plugin: str
-    expires_ms: int
 
 
 class Portfolio(NamedTuple):
@@ -63,6 +55,7 @@ class Portfolio(NamedTuple):
     """Base coin to units left behind."""
     fill_rate_24h: Mapping[str, FillRate]
     locks: tuple[Lock, ...]
+    """Those in force, and those an operator lifted before their time, whose expiry has passed."""
     marks: Mapping[str, Decimal]
     """Symbol to the price its position is valued at."""
     quote_rates: Mapping[str, Decimal] = {}

@@ -18,6 +18,7 @@ class Reason(enum.StrEnum):
     FILTER_SILENT = "FILTER_SILENT"  # a filter did not answer this row: shut
     TRADING_HALTED = "TRADING_HALTED"
     TRADING_REDUCING = "TRADING_REDUCING"
+    LOCKED = "LOCKED"  # a lock of a protection or of the breaker stands on the symbol, or on all
     ENTRIES_HALTED = "ENTRIES_HALTED"  # a follow guest failed: positions could not be led out
     SIGNAL_EXPIRED = "SIGNAL_EXPIRED"
     SYMBOL_BUSY = "SYMBOL_BUSY"  # a live or UNKNOWN intent stands on the symbol
@@ -64,6 +65,7 @@ class Reason(enum.StrEnum):
     TAKE_PROFIT = "TAKE_PROFIT"
     STOP_LOSS = "STOP_LOSS"
     TRAILING_STOP = "TRAILING_STOP"
+    ATR_STOP = "ATR_STOP"
     TIME_TO_LIVE = "TIME_TO_LIVE"
     LEAVE = "LEAVE"  # the guest's own condition at a close
     ADD = "ADD"

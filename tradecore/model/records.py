@@ -93,8 +93,10 @@ class Command(NamedTuple):
 
     command_id: str
     verb: str
-    """``halt``, ``reduce``, ``resume``, ``exit``, ``stop``, ``release`` (lift a quarantine)."""
+    """``halt``, ``reduce``, ``resume``, ``exit``, ``stop``, ``release`` (lift a quarantine), ``unlock`` (lift locks).
+    """
     argument: str
+    """A symbol or ``all``; a plugin; for ``halt`` and ``reduce`` the seconds of market time after which it ends."""
     reason: str
     actor: str
     state: CommandState = CommandState.ASKED
@@ -105,11 +107,16 @@ EXTERNAL_ORDER: Final = "external/"
 """Begins the key of a fact about an order that is not ours; the venue's id of it follows."""
 
 
+LOCK: Final = "lock/"
+"""Begins the key of a lock; guest, rule and symbol follow."""
+
+
 class Memory(NamedTuple):
     """One small durable fact by key: cursors, day figures, jobs' last answers, quarantines, tunes.
 
     Keys are paths: ``cursor/SYMBOL``, ``day``, ``job/PLUGIN/NAME``, ``quarantine/PLUGIN/HOOK``, ``tune/SETTING``,
-    ``settings``, ``external/WIRE_ID``, ``venue_balances``, ``drift``, ``ledger_opened``.
+    ``lock/PLUGIN/RULE/SYMBOL``,
+    ``breaker/RULE``, ``settings``, ``external/WIRE_ID``, ``venue_balances``, ``drift``, ``ledger_opened``.
     An empty text means that the fact is gone.
     """
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tradecore.model.lock import Lock
 from tradecore.model.units import PositionId, Side, SignalId
 
 
@@ -51,7 +52,7 @@ class Check(NamedTuple):
 
 
 #: Caps that a Verdict may carry; the tightest of all guests binds (HOOKS.md). Units are in the names.
-CAPS = frozenset({"slippage_bps_max", "spread_bps_max", "notional_quote_max", "ttl_ms_max"})
+CAPS = frozenset({"slippage_bps_max", "spread_bps_max", "notional_quote_max", "ttl_ms_max", "taking_orders_max"})
 
 
 class Verdict(NamedTuple):
@@ -104,6 +105,9 @@ class JobAnswer(NamedTuple):
     tunes: tuple[Tune, ...] = ()
     signals: tuple[Signal, ...] = ()
     state: Mapping[str, object] | None = None
+    locks: tuple[Lock, ...] = ()
+    """Symbols to keep entries away from. The core keeps them durably and enforces them until they expire or an
+    operator lifts them; one that is proposed again without newer evidence (`since_ms`) changes nothing."""
 
 
 class Keep(NamedTuple):

@@ -198,6 +198,29 @@ class EngineSection(Section):
     )
 
 
+class BreakerSection(Section):
+    """When the circuit breaker stops entries by itself; exits always pass. Times are market time (R33)."""
+
+    daily_drawdown_pct: Decimal = field(
+        Decimal(10), "REDUCING until 00:00 UTC at this fall below the day's peak; 0 is off", "% of the day's peak",
+        ge=0, le=100,
+    )  # fmt: skip
+    loss_streak: int = field(10, "REDUCING after so many losing positions in a row; 0 is off", "positions", ge=0)
+    loss_pause_s: float = field(3600.0, "How long that lasts", "s", gt=0)
+    failed_orders_pct: Decimal = field(
+        Decimal(50), "REDUCING where this share of orders is rejected or never placed; 0 is off", "% of orders",
+        ge=0, le=100,
+    )  # fmt: skip
+    failed_orders_min: int = field(20, "Orders in the window before the share counts", "orders", ge=1)
+    failed_orders_window_s: float = field(900.0, "The window", "s", gt=0)
+    failed_orders_pause_s: float = field(900.0, "How long that lasts", "s", gt=0)
+    rejects_in_a_row: int = field(5, "A symbol is locked after so many rejected orders; 0 is off", "orders", ge=0)
+    reject_pause_s: float = field(900.0, "How long that lasts", "s", gt=0)
+    faults_max: int = field(10, "HALTED at so many unexpected exceptions in the window; 0 is off", "exceptions", ge=0)
+    faults_window_s: float = field(300.0, "The window", "s", gt=0)
+    fault_pause_s: float = field(1800.0, "How long that lasts", "s", gt=0)
+
+
 class IntervalsSection(Section):
     """How often the periodic jobs run (R5). Over rows, scan and position update run at each close instead."""
 
@@ -316,6 +339,7 @@ class Settings(BaseSettings):
     market: MarketSection = field(MarketSection, "Where rows come from", "section")
     engine: EngineSection = field(EngineSection, "How the core trades and guards", "section")
     venue: VenueSection = field(VenueSection, "The exchange behind ccxt", "section")
+    breaker: BreakerSection = field(BreakerSection, "When entries stop by themselves", "section")
     intervals: IntervalsSection = field(IntervalsSection, "How often jobs run", "section")
     limiter: LimiterSection = field(LimiterSection, "Our own request limit", "section")
     shutdown: ShutdownSection = field(ShutdownSection, "How a run ends", "section")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -17,6 +17,9 @@ from tradecore.store.tables import ACTIVE, LIVE_INTENT, NOT_CLOSED, UNSETTLED
 
 CLOSED_MAX: Final = 1_000
 """Closed positions that a start reads; guests are promised 300 (HOOKS.md)."""
+
+
+_DAY_MS: Final = 86_400_000
 
 
 def load_picture(raw: Raw, sql: Statements) -> Loaded:
@@ -41,9 +44,19 @@ def load_picture(raw: Raw, sql: Statements) -> Loaded:
             last_run=runs[0] if runs else None,
             last_sequence=int(sql.rows(raw, "SELECT max(sequence) FROM event")[0][0] or 0),
             dust=_sum_dust(raw, sql),
+            recent=_recent(raw, sql),
         )
     finally:
         raw.execute("COMMIT")
+
+
+def _recent(raw: Raw, sql: Statements) -> Sequence[Attempt]:
+    """Settled attempts of the last day: figures about fills and refusals are made of them."""
+    newest = sql.rows(raw, "SELECT max(prepared_ms) FROM attempt")[0][0]
+    if newest is None:
+        return ()
+    where = "WHERE prepared_ms >= ? AND settled_ms IS NOT NULL ORDER BY settled_ms, client_order_id"
+    return sql.fetch(raw, Attempt, where, (int(newest) - _DAY_MS,))
 
 
 def sum_balances(raw: Raw, sql: Statements) -> Mapping[tuple[str, str], Decimal]:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from tradecore_risk_limits.plugin import RiskLimits
 
 from tradecore import Intent, Market, MarketFrame, Portfolio, Position, Side, Signal, Verdict
-from tradecore.model.portfolio import Lock, TradingState
+from tradecore.model.lock import Lock
+from tradecore.model.portfolio import TradingState
 from tradecore.model.signal import CAPS
 from tradecore.testing.readme import assert_readme_settings
 

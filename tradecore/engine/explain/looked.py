@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from tradecore.market.frame import COLUMNS, Array, Market, MarketFrame
 from tradecore.model.book import Book
+from tradecore.model.instrument import Instrument
 
 _EMPTY = np.zeros(0, dtype=np.int64)
 
@@ -32,6 +34,9 @@ class MarketFacts(NamedTuple):
     """Symbols whose book was asked for where there was none."""
     whole: bool = False
     """True where the frame itself was read, which is not kept: its rows must be made again from their source."""
+    instruments: Mapping[str, Instrument] = {}
+    no_instrument: tuple[str, ...] = ()
+    """Symbols whose instrument was asked for where there was none."""
 
 
 class LookedMarket(Market):
@@ -41,18 +46,27 @@ class LookedMarket(Market):
         frame: Rows up to and with the row judged.
         now_ms: Market time of the question.
         books: Newest book per symbol.
+        instruments: What the venue lets one trade, per symbol.
     """
 
-    __slots__ = ("_asked", "_seen", "_whole")
+    __slots__ = ("_asked", "_filters", "_seen", "_whole")
 
-    def __init__(self, frame: MarketFrame, now_ms: int, books: Mapping[str, Book]) -> None:
-        super().__init__(frame, now_ms, books)
+    def __init__(
+        self,
+        frame: MarketFrame,
+        now_ms: int,
+        books: Mapping[str, Book],
+        instruments: Mapping[str, Instrument] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(frame, now_ms, books, instruments)
+        object.__setattr__(self, "_filters", {})
         object.__setattr__(self, "_seen", {})
         object.__setattr__(self, "_asked", {})
         object.__setattr__(self, "_whole", [])
 
     _seen: dict[tuple[str, str], int]
     _asked: dict[str, Book | None]
+    _filters: dict[str, Instrument | None]
     _whole: list[bool]
 
     @property
@@ -75,6 +89,11 @@ class LookedMarket(Market):
         self._asked[symbol] = found
         return found
 
+    def instrument(self, symbol: str) -> Instrument | None:
+        """Steps, minimums, fees and rights of a symbol now; ``None`` where the venue does not have it."""
+        found = self._filters[symbol] = super().instrument(symbol)
+        return found
+
     def facts(self, book: Book | None = None) -> MarketFacts:
         """Everything read so far, and the book that the core itself looked at."""
         frame = self._frame
@@ -87,9 +106,12 @@ class LookedMarket(Market):
         }
         none = tuple(symbol for symbol, seen in self._asked.items() if seen is None)
         close_ms = int(frame.timestamps[-1]) if frame.rows else 0
+        filters = {symbol: seen for symbol, seen in self._filters.items() if seen is not None}
+        unknown = tuple(symbol for symbol, seen in self._filters.items() if seen is None)
         return MarketFacts(
-            self.now_ms, close_ms, frame.timeframe_ms, frame.rows, windows, books, none, bool(self._whole)
-        )
+            self.now_ms, close_ms, frame.timeframe_ms, frame.rows, windows, books, none, bool(self._whole), filters,
+            unknown,
+        )  # fmt: skip
 
 
 class KeptMarket(Market):
@@ -104,7 +126,8 @@ class KeptMarket(Market):
 
     def __init__(self, facts: MarketFacts, rows: Rows | None = None) -> None:
         blank = {name: np.zeros((0, 0)) for name in COLUMNS}
-        super().__init__(MarketFrame(max(1, facts.timeframe_ms), _EMPTY, (), blank), facts.now_ms, facts.books)
+        empty = MarketFrame(max(1, facts.timeframe_ms), _EMPTY, (), blank)
+        super().__init__(empty, facts.now_ms, facts.books, facts.instruments)
         object.__setattr__(self, "_facts", facts)
         object.__setattr__(self, "_rows", rows)
         object.__setattr__(self, "_made", [])
@@ -155,6 +178,18 @@ class KeptMarket(Market):
         if found is None and symbol not in self._facts.none:
             self.missing.append(f"the book of {symbol}")
             raise LookupError(f"expected a book that was kept, was {self.missing[-1]}")
+        return found
+
+    def instrument(self, symbol: str) -> Instrument | None:
+        """What could be traded of a symbol then.
+
+        Raises:
+            LookupError: Where nobody had looked at it.
+        """
+        found = self._facts.instruments.get(symbol)
+        if found is None and symbol not in self._facts.no_instrument:
+            self.missing.append(f"the instrument {symbol}")
+            raise LookupError(f"expected an instrument that was kept, was {self.missing[-1]}")
         return found
 
     def _again(self) -> MarketFrame | None:

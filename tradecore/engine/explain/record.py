@@ -19,8 +19,9 @@ from tradecore.model.book import Book
 from tradecore.model.events import DecisionRecord
 from tradecore.model.instrument import Instrument
 from tradecore.model.intent import Intent
+from tradecore.model.lock import Lock
 from tradecore.model.order import AttemptView
-from tradecore.model.portfolio import FillRate, Lock, Portfolio, TradingState
+from tradecore.model.portfolio import FillRate, Portfolio, TradingState
 from tradecore.model.position import ClosedPosition, Position
 from tradecore.model.signal import Signal
 

@@ -98,6 +98,7 @@ from tradecore.model.events.position import (
     SellTriggerEval,
     TrailingUpdate,
 )
+from tradecore.model.events.protection import BreakerTripped, LockEnded, LockSet
 
 __all__ = [
     "NO_IDS",
@@ -105,6 +106,7 @@ __all__ = [
     "AlertFired",
     "BalanceRefresh",
     "BookedEvent",
+    "BreakerTripped",
     "BudgetReleased",
     "BudgetReserved",
     "CandidateOutcomes",
@@ -140,6 +142,8 @@ __all__ = [
     "LateCall",
     "LedgerEntry",
     "Leg",
+    "LockEnded",
+    "LockSet",
     "LogRecord",
     "MarkOut",
     "OperatorCommand",

@@ -13,8 +13,9 @@ from tradecore.model.book import Book, Level
 from tradecore.model.fill import Fill, VenueTrade
 from tradecore.model.instrument import Instrument
 from tradecore.model.intent import Cap, Intent
+from tradecore.model.lock import Lock
 from tradecore.model.order import AttemptState, AttemptView, Outcome
-from tradecore.model.portfolio import FillRate, Lock, Portfolio, TradingState
+from tradecore.model.portfolio import FillRate, Portfolio, TradingState
 from tradecore.model.position import ClosedPosition, Position
 from tradecore.model.reasons import Reason
 from tradecore.model.signal import Signal
@@ -122,7 +123,7 @@ def portfolios(now_ms: int, price: Decimal = HUNDRED) -> Mapping[str, Portfolio]
         fill_rate_24h={SYMBOL: FillRate(9, 6)}, marks={SYMBOL: price}, quote_rates={SYMBOL: _D(1)},
     )  # fmt: skip
     poor = portfolio_of(now_ms, equity=ZERO, equity_day_open=ZERO, equity_day_peak=ZERO, free=ZERO)
-    lock = Lock(SYMBOL, "cooling down", "some_guard", now_ms + 60_000)
+    lock = Lock(SYMBOL, "cooling down", "some_guard", now_ms + 60_000, "cooldown", now_ms - 1_000)
     return {
         "an empty account": portfolio_of(now_ms),
         "an account with a position, a live entry and 300 closed ones": busy,
@@ -135,7 +136,8 @@ def portfolios(now_ms: int, price: Decimal = HUNDRED) -> Mapping[str, Portfolio]
 def market_of(frame: MarketFrame, price: Decimal = HUNDRED, *, book: bool = True) -> Market:
     """Make the market as sizing and risk guests see it at the close of the frame's last row."""
     now_ms = int(frame.timestamps[-1])
-    return Market(frame, now_ms, {SYMBOL: book_of(now_ms, price)} if book else {})
+    books = {SYMBOL: book_of(now_ms, price)} if book else {}
+    return Market(frame, now_ms, books, {SYMBOL: instrument_of()})
 
 
 # Attempts ------------------------------------------------------------------------------------------------------

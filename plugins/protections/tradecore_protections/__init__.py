@@ -1,0 +1,1 @@
+"""Keep entries away for a while after what went wrong."""
