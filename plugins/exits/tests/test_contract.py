@@ -9,4 +9,5 @@ class TestContract(ContractSuite):
         {},
         {"trailing_distance_pct": 0, "time_to_live": "off"},
         {"stop_loss_pct": 0, "trailing_activation_pct": 0},
+        {"atr_multiple": 2, "atr_length": 5, "atr_warm_rows": 20},
     )

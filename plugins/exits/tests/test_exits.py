@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from tradecore_exits.plugin import Exits
 
 from tradecore import MarketFrame, Position, Reason
+from tradecore.market.frame import window_rows
 from tradecore.testing.readme import assert_readme_settings
 from tradecore.testing.rows import assert_follow_rows, walk_frame
 
@@ -51,6 +52,8 @@ def test_settings_have_the_defaults_of_the_specification():
         {"time_to_live": "soon"},
         {"plugins": "signals_drop"},
         {"stop_los_pct": 1},
+        {"atr_multiple": -1},
+        {"atr_length": 1},
     ],
 )
 def test_settings_out_of_bounds_and_unknown_keys_are_refused(values):
@@ -135,6 +138,38 @@ def test_positions_of_other_guests_are_left_alone_where_set():
     assert guest().follow(frame, range(1), position_of(plugin="signals_momentum")) is not None
 
 
+def test_r27_atr_stop_of_hand_made_rows():
+    # True ranges of 2, 2, 4, 1 (high - low, or the gap from the close before): ATR(2) of two rows is their mean.
+    frame = frame_of(
+        high=[101, 101, 101, 103, 103.5, 104], low=[99, 99, 99, 99, 102.5, 103], close=[100, 100, 100, 103, 103, 103]
+    )
+    asked = guest(
+        atr_multiple=2, atr_length=2, atr_warm_rows=2, stop_loss_pct="10", trailing_distance_pct=0, time_to_live="off"
+    )
+    plan = asked.follow(frame, range(6), position_of())
+    # 100 - 2 x ATR of the row before; the first three rows have fewer than 3 rows before them
+    assert plan.stop.tolist() == [90, 90, 90, 96, 94, 95]
+    assert plan.stop_reason == (Reason.STOP_LOSS,) * 3 + (Reason.ATR_STOP,) * 3
+    assert plan.inputs["atr"] == "2.5"
+    wide = guest(atr_multiple=60, atr_length=2, atr_warm_rows=2, stop_loss_pct=0, trailing_distance_pct=0)
+    assert np.isnan(wide.follow(frame, range(6), position_of()).stop).all()
+
+
+def test_r27_equal_stops_are_named_in_order():
+    flat = frame_of(high=[101] * 6, low=[99] * 6, close=[100] * 6)
+    asked = guest(atr_multiple=1, atr_length=2, atr_warm_rows=2, stop_loss_pct=2, trailing_distance_pct=0)
+    plan = asked.follow(flat, range(5, 6), position_of())
+    assert (plan.stop.tolist(), plan.stop_reason) == ([98], (Reason.STOP_LOSS,))
+
+
+def test_the_atr_stop_alone_is_no_way_out_and_needs_its_rows():
+    off = {"take_profit_pct": 0, "stop_loss_pct": 0, "trailing_distance_pct": 0, "time_to_live": "off"}
+    with pytest.raises(ValidationError, match="at least one way out"):
+        guest(**off, atr_multiple=2)
+    with pytest.raises(ValidationError, match="at least atr_length=14"):
+        guest(atr_warm_rows=13)
+
+
 @given(average=st.decimals("0.00000137", "70000", places=8), percent=st.decimals("0.01", "20", places=2))
 @settings(max_examples=100, deadline=None)
 def test_levels_are_the_nearest_floats_to_the_exact_decimals(average, percent):
@@ -168,6 +203,8 @@ def test_r27_the_stop_never_falls_and_the_trail_stays_below_the_peak(seed, dista
             {"stop_loss_pct": 0, "take_profit_pct": 0},
             {"trailing_distance_pct": 0, "time_to_live": "off"},
             {"plugins": ["another"]},
+            {"atr_multiple": "1.5", "atr_length": 3, "atr_warm_rows": 8},
+            {"atr_multiple": 40, "atr_length": 2, "atr_warm_rows": 2, "stop_loss_pct": 0},
         ]
     ),
 )
@@ -177,5 +214,7 @@ def test_answers_do_not_depend_on_how_rows_are_asked(seed, values):
     frame = walk_frame(chance, chance.randint(1, 50), 2, empty=chance.choice([0.0, 0.3]))
     opened = int(frame.timestamps[0]) + chance.randint(-3 * MINUTE, 30 * MINUTE)
     position = position_of(opened, "100.25", symbol="C1/USDT")
-    assert guest(**values).warmup == {}
-    assert_follow_rows(guest(**values).follow, frame, 0, position, chance)
+    warmup = guest(**values).warmup
+    rows = window_rows(warmup["base"], MINUTE) if warmup else 0
+    assert rows == (values["atr_warm_rows"] + 1 if "atr_multiple" in values else 0)
+    assert_follow_rows(guest(**values).follow, frame, rows, position, chance)
