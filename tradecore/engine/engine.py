@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import orjson
@@ -37,6 +38,7 @@ from tradecore.engine.tradable import Tradable
 from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot, UniverseRemoved
 from tradecore.model.instrument import Instrument
 from tradecore.model.intent import INTENT_LIVE
+from tradecore.model.order import ATTEMPT_UNPROVEN
 from tradecore.model.places import MEASURED
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, Run
@@ -320,10 +322,15 @@ class Engine:
 
     async def _heartbeat(self) -> None:
         desk = self.desk
+        now = desk.clock.now_ms()
+        unproven = [a for a in desk.books.attempts.values() if a.state in ATTEMPT_UNPROVEN]
         desk.note(
             Heartbeat(
                 desk.clock.monotonic_s() - self._started_s, self._lag_ms, desk.journal.depth, desk.journal.dropped,
                 len(desk.books.intents), len(desk.books.positions), str(desk.books.trading.state),
+                dict(Counter(str(a.state) for a in unproven)),
+                max((now - (a.sent_ms or now) for a in unproven), default=0),
+                len(desk.calls.quarantined), self.jobs.lags_ms(),
             )
         )  # fmt: skip
 

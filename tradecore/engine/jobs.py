@@ -103,6 +103,15 @@ class Jobs:
         self._desk.tally.slow_cycles += 1
         self._desk.note(SlowCycle(name, what, took_ms, detail))
 
+    def lags_ms(self) -> dict[str, float]:
+        """Job to market time since its newest good end, less its interval; 0 where it is in time, ms."""
+        now = self._desk.clock.now_ms()
+        return {
+            name: max(0.0, now - self.last_success_ms[name] - 1_000 * interval)
+            for name, interval in self.intervals_s.items()
+            if name in self.last_success_ms
+        }
+
     def overdue(self) -> list[str]:
         """Jobs that have not succeeded for three of their intervals."""
         now = self._desk.clock.now_ms()

@@ -175,6 +175,14 @@ class Heartbeat(NamedTuple):
     pending_intents: int
     positions: int
     state: str
+    unproven: Mapping[str, int] = {}
+    """State to attempts that the venue may hold without proof: SENDING, UNKNOWN, STUCK, REOPENED."""
+    oldest_unproven_ms: int = 0
+    """Since the oldest of them was sent; 0 where there is none."""
+    quarantined: int = 0
+    """Hooks of guests that are not asked."""
+    job_lag_ms: Mapping[str, float] = {}
+    """Job to market time since its newest good end, less its interval; 0 where it is in time."""
 
 
 @event_kind("slow_cycle", Taxonomy.HEALTH)
