@@ -364,7 +364,7 @@ class Session:
         old: dict[str, str] = json.loads(engine.desk.recall("settings") or "{}")
         desk = engine.desk
         async with desk.transaction() as work:
-            origins = {key: origin.layer for key, origin in resolved.origins.items()}
+            origins = {key: resolved.origin_of(key).layer for key in values}
             work.tell(ConfigSnapshot(resolved.digest, resolved.profile, values, origins))
             for key in sorted(old.keys() | values.keys()) if old else ():
                 if old.get(key) != values.get(key):
