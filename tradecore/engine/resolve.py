@@ -32,6 +32,8 @@ from tradecore.ports.limiter import Priority
 _S = AttemptState
 NO_ANSWER: Literal["no answer"] = "no answer"
 """A read that got none: neither a report nor the word that there is no such order."""
+_TURN_MS = 5_000
+"""Longest wait for the turn of one read."""
 _UNANSWERED_S_MAX = 30.0
 _LISTS_EVERY = 3
 """Before the fence every so many look-ups of an order that is not found also ask for the lists."""
@@ -260,8 +262,8 @@ class Resolver:
         self._desk.trouble(answer.error_class, answer.detail)
         if answer.kind is CancelKind.UNKNOWN:
             self._retry_event("cancel", attempt, 1, RetryableVenueError(answer.detail, answer.code), 0)
-        if answer.report is not None:
-            await self._settler.apply(attempt.client_order_id, answer.report)
+        # What the answer says of the order is not believed: an answer to a cancel is no end, and a fill may have been on
+        # its way (reference orders.md 0.6, F10). The order is read at once instead, before anything follows it.
 
     # CLOSED ---------------------------------------------------------------------------------------------------
 
@@ -320,7 +322,10 @@ class Resolver:
     async def read(self, attempt: Attempt) -> OrderReport | Literal["no answer"] | None:
         """Read one order by our id: a report, ``None`` for "no such order", or no answer at all."""
         try:
-            await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("order"))
+            weight, until = self._desk.venue.weight_of("order"), self._desk.clock.now_ms() + _TURN_MS
+            # whoever leads an order also cancels it: it must not stand in line for a read while its time runs out
+            if not await self._desk.limiter.acquire(Priority.RECONCILE, weight=weight, deadline_ms=until):
+                return NO_ANSWER
             found = await self._desk.venue.order(attempt.symbol, attempt.wire_id)
         except (RetryableVenueError, VenueRefused) as error:
             unanswered = self._unanswered.get(attempt.client_order_id, 0) + 1
