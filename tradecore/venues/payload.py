@@ -160,6 +160,14 @@ def _fee(payload: Mapping[str, Any]) -> Decimal:
     return decimal_of(raw)
 
 
+def _fee_coin(payload: Mapping[str, Any], fee: Decimal) -> str:
+    """The coin of a fee. One that is not named cannot be booked: guessed, it would be missing elsewhere (F25)."""
+    coin = str(payload.get("commissionAsset") or "")
+    if fee and not coin:
+        raise UnitError(f"expected the coin of a commission of {fee}, was none")
+    return coin
+
+
 def _text_id(payload: Mapping[str, Any], name: str) -> str:
     raw = payload.get(name)
     if isinstance(raw, bool) or not isinstance(raw, int | str) or raw == "":
@@ -171,11 +179,10 @@ def _fill_of(fill: Any, around: OrderReport) -> VenueTrade:
     """A fill inside an order's answer names neither order nor side nor time: they are the order's."""
     if not isinstance(fill, Mapping):
         raise UnitError(f"expected a fill, was {type(fill).__name__}")
-    price, quantity = _required(fill, "price"), _required(fill, "qty")
+    price, quantity, fee = _required(fill, "price"), _required(fill, "qty"), _fee(fill)
     return VenueTrade(
         _text_id(fill, "tradeId"), around.venue_order_id, around.wire_id, around.symbol, around.side, price, quantity,
-        times(price, quantity), _fee(fill), str(fill.get("commissionAsset") or ""), bool(fill.get("isMaker", False)),
-        around.updated_ms,
+        times(price, quantity), fee, _fee_coin(fill, fee), bool(fill.get("isMaker", False)), around.updated_ms,
     )  # fmt: skip
 
 
@@ -191,12 +198,11 @@ def trade_of(payload: Any, rules: VenueRules, symbol: str) -> VenueTrade:
     if not isinstance(buyer, bool):
         raise UnitError(f"expected isBuyer true or false, was {buyer!r}")
     price, quantity = _required(payload, "price"), _required(payload, "qty")
-    quote = _amount(payload, "quoteQty")
+    quote, fee = _amount(payload, "quoteQty"), _fee(payload)
     return VenueTrade(
         _text_id(payload, "id"), order_id_of(payload, rules), echoed_id_of(payload), symbol,
         Side.BUY if buyer else Side.SELL, price, quantity, times(price, quantity) if quote is None else quote,
-        _fee(payload), str(payload.get("commissionAsset") or ""), bool(payload.get("isMaker")),
-        _moment(payload, "time"),
+        fee, _fee_coin(payload, fee), bool(payload.get("isMaker")), _moment(payload, "time"),
     )  # fmt: skip
 
 
