@@ -86,7 +86,7 @@ class Watch:
         held = exact_sum(row.held for row in active.values() if row.currency == currency)
         parts = []
         for position in there.values():
-            mark = engine.desk.mark(position.symbol)
+            mark = engine.desk.worth(position.symbol)
             parts.append(times(position.quantity, mark if mark is not None else position.average_price))
         exposure = plus(held, exact_sum(parts))
         if engine.pictures.exposure() != exposure:
