@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from tests.campaigns.wire_stage import WIRES, Act, Story
-
 from tradecore.model.order import NewOrder
 from tradecore.model.units import Side, TimeInForce, canonical, times
 from tradecore.venues.twin.records import OrderStatus, SelfTrade
@@ -170,8 +169,9 @@ async def _swizzle(act: Act) -> None:
     act.desk.cut.clear()
 
 
-_BASES = {"USDT": "10000", "BTC": "1", "ETH": "10", "SOL": "100", "XRP": "20000", "DOGE": "100000", "PEPE": "1000000000",
-          "ADA": "10000"}  # fmt: skip
+_BASES = {
+    "USDT": "10000", "BTC": "1", "ETH": "10", "SOL": "100", "XRP": "20000", "DOGE": "100000", "PEPE": "1000000000",
+}  # fmt: skip
 _LATE = ("venue.read_lag_ms=50000",)
 
 CASES = (
@@ -197,8 +197,8 @@ CASES = (
     _hit("F11", "cancel refused: filled", ("no_liquidity", 0.7), ("cancel_refused_filled", 0.7), sets=RESTING),
     _hit("F12", "cancel lost, its answer lost, 502", ("no_liquidity", 0.7), ("cancel_lost", 0.3), ("cancel_502", 0.3),
          ("cancel_dropped", 0.3), sets=RESTING),
-    _hit("F13", "pushes out of order, missing, doubled, late, garbage", ("stream_swapped", 0.2), ("stream_dropped", 0.2),
-         ("stream_duplicated", 0.2), ("stream_late", 0.2, 5_000.0), ("stream_garbage", 0.1), ("feed_swapped", 0.1),
+    _hit("F13", "pushes out of order, missing, doubled, late, garbage", ("stream_swapped", 0.2),
+         ("stream_dropped", 0.2), ("stream_duplicated", 0.2), ("stream_late", 0.2, 5_000.0), ("stream_garbage", 0.1), ("feed_swapped", 0.1),
          ("feed_dropped", 0.1), ("feed_garbage", 0.02), streams=True),
     _hit("F14", "streams cut, half open, silent, refused", ("stream_cut", 0.1), ("stream_half_open", 0.05),
          ("stream_silent", 0.05), ("feed_cut", 0.002), ("feed_half_open", 0.001), ("feed_silent", 0.001),

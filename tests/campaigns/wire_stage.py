@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from tests.campaigns.checks import Market, State, after_end
 from tests.canary import KEY, KEY_FILE, SECRET, SECRET_FILE
-
 from tradecore.app import Options, prepare
 from tradecore.app.floor_real import RealMaker
 from tradecore.app.prepare import Prepared
@@ -224,8 +223,8 @@ class Stage:
         profile = write_profile(self.folder, scene.wire, self.server.base_url)
         return prepare(Options(
             str(profile), {}, (
-                *BUSY, *hurried(scene.speed), f"run.speed={scene.speed:g}", f'run.for="{scene.for_s}s"', f"run.seed={scene.seed}",
-                f"venue.streams={json.dumps(scene.streams)}", *scene.sets, *sets,
+                *BUSY, *hurried(scene.speed), f"run.speed={scene.speed:g}", f'run.for="{scene.for_s}s"',
+                f"run.seed={scene.seed}", f"venue.streams={json.dumps(scene.streams)}", *scene.sets, *sets,
             ), state=self.folder / "state",
         ))  # fmt: skip
 

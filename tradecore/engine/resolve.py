@@ -262,8 +262,8 @@ class Resolver:
         self._desk.trouble(answer.error_class, answer.detail)
         if answer.kind is CancelKind.UNKNOWN:
             self._retry_event("cancel", attempt, 1, RetryableVenueError(answer.detail, answer.code), 0)
-        # What the answer says of the order is not believed: an answer to a cancel is no end, and a fill may have been on
-        # its way (reference orders.md 0.6, F10). The order is read at once instead, before anything follows it.
+        # What the answer says of the order is not believed: an answer to a cancel is no end, and a fill may have been
+        # on its way (reference orders.md 0.6, F10). The order is read at once instead, before anything follows it.
 
     # CLOSED ---------------------------------------------------------------------------------------------------
 
