@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tradecore.market.answers import Wishes as Wishes
     from tradecore.market.frame import Market as Market
     from tradecore.market.frame import MarketFrame as MarketFrame
+    from tradecore.model.alert import Alert as Alert
     from tradecore.model.book import Book as Book
     from tradecore.model.fill import Fill as Fill
     from tradecore.model.instrument import Instrument as Instrument
@@ -38,11 +39,15 @@ if TYPE_CHECKING:
     from tradecore.model.signal import Verdict as Verdict
     from tradecore.model.units import Side as Side
     from tradecore.model.units import TimeInForce as TimeInForce
+    from tradecore.ports.operate import Because as Because
+    from tradecore.ports.operate import Blocked as Blocked
+    from tradecore.ports.operate import Operate as Operate
 
 _HOMES = {
     "tradecore.hooks.specs": ("Resources", "hookimpl"),
     "tradecore.market.answers": ("Plan", "Wishes"),
     "tradecore.market.frame": ("Market", "MarketFrame"),
+    "tradecore.model.alert": ("Alert",),
     "tradecore.model.book": ("Book",),
     "tradecore.model.fill": ("Fill",),
     "tradecore.model.instrument": ("Instrument",),
@@ -53,6 +58,7 @@ _HOMES = {
     "tradecore.model.reasons": ("Reason",),
     "tradecore.model.signal": ("Check", "Job", "JobAnswer", "Keep", "Signal", "Size", "Tune", "Verdict"),
     "tradecore.model.units": ("Side", "TimeInForce"),
+    "tradecore.ports.operate": ("Because", "Blocked", "Operate"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME_OF)]  # noqa: PLE0604 - the names are strings, built from the table above

@@ -13,6 +13,7 @@
     ├── UnitError                   a number is not what its unit allows: a bug, or bad input at a door
     ├── TransitionError             a state moved along no row of the table: a bug
     ├── PluginError                 a guest faulted: answer for it, count it, go on
+    ├── OperatorRefused             a guest asked for a command that it may not: tell whoever asked it
     ├── StoreError                  nothing durable happened: do not send
     │   └── DuplicateRecord         the store already holds it: treat as done, never do it again
     ├── RetryableVenueError         a read failed: try again later
@@ -77,6 +78,10 @@ class PluginError(TradecoreError):
         self.plugin = plugin
         self.hook = hook
         self.fault = fault
+
+
+class OperatorRefused(TradecoreError):
+    """A command was not written: the guest has not the right, asks too often, or the command is none."""
 
 
 class StoreError(TradecoreError):

@@ -18,7 +18,7 @@ def engine_config(settings: Settings, *, commands: bool) -> EngineConfig:
     """Make the engine's configuration.
 
     Args:
-        commands: False where nobody could write a command row: the state is gone with the run.
+        commands: False where nobody could write a command row: the state is gone with the run, no guest operates.
     """
     engine, account = settings.engine, settings.account
     intervals = {name.removesuffix("_s"): float(value) for name, value in settings.intervals.model_dump().items()}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from tradecore.app.handing import check_operators, secrets_of
 from tradecore.app.planning import judge, refuse_impossible, world_of
 from tradecore.errors import DataError, SettingsError, StateFolderError
 from tradecore.hooks.guest import Guest
@@ -107,6 +108,9 @@ def prepare(options: Options, *, allow_impossible: bool = False) -> Prepared:
         settings.run.plugins, resolved.sections, installed=installed, origin=lambda key: str(resolved.origin_of(key))
     )
     require_trading_set(guests)
+    check_operators(guests, settings.run.operators)
+    for guest in guests:
+        secrets_of(guest, options.env)  # what is missing is told before anything is opened
     prepared = _with_market(options, resolved, guests)
     found = judge(settings, guests, world_of_run(prepared))
     if not allow_impossible:

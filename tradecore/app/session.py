@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol
 from tradecore import __version__
 from tradecore.app.drift import SettingsWatch
 from tradecore.app.floor import FloorMaker, TwinMaker
+from tradecore.app.handing import resources_of, secrets_of
+from tradecore.app.operating import Reading
 from tradecore.app.plain import engine_config, retention_days
 from tradecore.app.prepare import Prepared, state_folder
 from tradecore.app.wire import Wire
@@ -31,7 +33,6 @@ from tradecore.engine.summary import Known, before, summary
 from tradecore.errors import RetryableVenueError, StateFolderError
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.relay import EventRelay
-from tradecore.hooks.specs import Resources
 from tradecore.hooks.watchdog import WATCHDOG_NAME, Watchdog, interrupt
 from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
@@ -127,6 +128,7 @@ class Session:
         self._scale = prepared.settings.run.scale or 1.0
         assert maker is not None or prepared.source is not None, "live prices need a maker of their own"
         self._maker = maker or TwinMaker()
+        self._secrets = {guest.name: secrets_of(guest, prepared.options.env) for guest in prepared.guests}
         self._threads = frozenset(threading.enumerate())
         """Those that were there before; any other that is not ours is a guest's."""
 
@@ -164,7 +166,7 @@ class Session:
                     clock=clock, ids=self._ids(run, clock), chance=SeededChance(run.seed), store=store, journal=wire,
                     venue=floor.venue, feed=floor.feed, limiter=floor.limiter, calls=calls,
                 ),
-                engine_config(self._settings, commands=self._kept),
+                engine_config(self._settings, commands=self._kept or bool(self._settings.run.operators)),
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
             )  # fmt: skip
             self._door.engine = engine
@@ -221,7 +223,8 @@ class Session:
     def _open_journal(self, stack: AsyncExitStack, run: Run, clock: Clock) -> EventJournal:
         """Open journal and text log, and make what nobody catches an event."""
         settings = self._settings.journal
-        mask = Mask([self._settings.store.url.get_secret_value(), *self._maker.secrets])
+        of_guests = [secret.get_secret_value() for one in self._secrets.values() for secret in one.values()]
+        mask = Mask([self._settings.store.url.get_secret_value(), *self._maker.secrets, *of_guests])
         journal = open_journal(
             self._folder / JOURNAL_FOLDER, session=run.run_id, clock=clock, mask=mask, queue=settings.queue,
             retention_days=retention_days(self._settings), cap_mb=settings.cap_mb, trace_sample=settings.trace_sample,
@@ -272,7 +275,14 @@ class Session:
         relay.start()
         await self._until_stopped(engine, engine.start(run, prepared.plugins, __version__))
         await self._note_settings(engine)
-        await desk.calls.start(self._resources(run))
+        reading = Reading(self._folder / JOURNAL_FOLDER)
+        stack.callback(reading.close)
+        await desk.calls.start(
+            resources_of(
+                prepared.guests, self._folder, run.run_id, secrets=self._secrets, reading=reading, engine=engine,
+                operators=self._settings.run.operators, scale=self._settings.run.scale,
+            )
+        )  # fmt: skip
         start = before(engine)
         if screen is not None:
             screen.begin(engine, desk.clock, engine.stop_at_ms)
@@ -303,15 +313,6 @@ class Session:
             await asyncio.wait({starting})
             raise RetryableVenueError(f"ended by {engine.stop_reason} before the venue had answered")
         await starting
-
-    def _resources(self, run: Run) -> dict[str, Resources]:
-        made = {}
-        for guest in self._prepared.guests:
-            if "on_start" in guest.hooks:
-                folder = self._folder / "plugins" / guest.name
-                folder.mkdir(parents=True, exist_ok=True)
-                made[guest.name] = Resources(folder, {}, run.run_id)
-        return made
 
     def _keep_running(self, engine: Engine) -> None:
         """Keep tasks of guests in hand, and make an exit from elsewhere an event: only the session ends the run."""

@@ -127,10 +127,14 @@ class Desk:
         """Write a diagnostic event; it may be dropped, counted."""
         self.journal.note(event, ids)
 
-    def alert(self, name: str, severity: str, text: str) -> None:
-        """Write what a person should look at."""
+    def alert(self, name: str, severity: str, text: str, *, by: str = "core", resolved: bool = False) -> None:
+        """Write what a person should look at, or that it is over.
+
+        Args:
+            by: The guest whose job told it.
+        """
         self.tally.alerts[name] += 1
-        self.note(AlertFired(name, severity, text))
+        self.note(AlertFired(name, severity, text, by, resolved))
         for listener in self.alert_listeners:
             listener(name, severity, text)
 

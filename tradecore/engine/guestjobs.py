@@ -1,7 +1,7 @@
 """Jobs of guests: asked at their interval, remembered durably, obeyed within bounds.
 
-A job proposes signals, locks or Tunes. A Tune is checked against the target's Settings, is in force from the next row,
-is journalled, and is undone when the guest that asked for it is quarantined.
+A job proposes signals, locks, Tunes or alerts. A Tune is checked against the target's Settings, is in force from the
+next row, is journalled, and is undone when the guest that asked for it is quarantined.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class GuestJobs:
         if answer.state is not None:
             await desk.remember(key, orjson.dumps(dict(answer.state)).decode())
         await self._pictures.locks.take(answer.locks)
+        for alert in answer.alerts:
+            desk.alert(alert.name, alert.severity, alert.text, by=plugin, resolved=alert.resolved)
         for tune in answer.tunes:
             await self.tune(plugin, tune)
         for signal in answer.signals:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import pluggy
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
 from tradecore.errors import PluginLoadError, SettingsError
@@ -21,6 +21,7 @@ from tradecore.hooks.guest import Ask, Guest, bound, spec_arguments
 from tradecore.hooks.specs import HOOKS, PROJECT, TELLING, Hooks
 from tradecore.market.frame import window_ms
 from tradecore.model.events import REGISTRY
+from tradecore.ports.operate import RIGHTS
 from tradecore.settings.aliases import USE
 from tradecore.settings.wording import fields_of, nearest, settings_error
 
@@ -112,11 +113,14 @@ def invite(name: str, maker: type[Any], settings: BaseModel, *, version: str = "
         role, applies_to = _role_of(name, plugin, hooks)
         events = _events_of(name, plugin, hooks)
         warmup = _warmup_of(name, plugin)
+        operates, secrets = _operates_of(name, plugin, hooks), _secrets_of(name, plugin, settings, hooks)
     except (PluginLoadError, SettingsError):
         raise
     except (Exception, SystemExit) as error:
         raise PluginLoadError(f"{name}: expected a plugin that can be made, {_raised(error)}") from error
-    return Guest(name, version, plugin, settings, hooks, role, applies_to, warmup, events, order, asks)
+    return Guest(
+        name, version, plugin, settings, hooks, role, applies_to, warmup, events, order, asks, operates, secrets
+    )  # fmt: skip
 
 
 def _raised(error: BaseException) -> str:
@@ -257,3 +261,21 @@ def _warmup_of(name: str, plugin: object) -> Mapping[str, str]:
                 f"{name}.warmup: expected 'base' or a timeframe to a window such as '60m', was {frame!r}: {window!r}"
             ) from error
     return MappingProxyType(warmup)
+
+
+def _operates_of(name: str, plugin: object, hooks: frozenset[str]) -> frozenset[str]:
+    operates = frozenset(getattr(plugin, "operates", ()))
+    for right in sorted(operates - set(RIGHTS)):
+        raise PluginLoadError(f"{name}.operates: expected {', '.join(RIGHTS)}, was {right!r}{nearest(right, RIGHTS)}")
+    if operates and "on_start" not in hooks:
+        raise PluginLoadError(f"{name}.operates: expected the hook on_start, which is handed the means, found none")
+    return operates
+
+
+def _secrets_of(name: str, plugin: object, settings: BaseModel, hooks: frozenset[str]) -> tuple[str, ...]:
+    secrets = getattr(plugin, "secrets", ())
+    if isinstance(secrets, str) or not all(isinstance(getattr(settings, key, None), SecretStr) for key in secrets):
+        raise PluginLoadError(f"{name}.secrets: expected names of settings that are SecretStr, was {secrets!r}")
+    if secrets and "on_start" not in hooks:
+        raise PluginLoadError(f"{name}.secrets: expected the hook on_start, which is handed them, found none")
+    return tuple(secrets)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tradecore.errors import PluginError
-from tradecore.hooks import checks
+from tradecore.hooks import checks, checks_jobs
 from tradecore.hooks.awaiting import Leader, close_unbegun
 from tradecore.hooks.combine import (
     FollowAnswers,
@@ -219,7 +219,7 @@ class Calls:
         """Ask all guests for their jobs."""
         found: list[tuple[str, Job]] = []
         for slot in self._slots.at("jobs"):
-            (answer,) = self._ask("jobs", (slot,), (), checks.jobs)
+            (answer,) = self._ask("jobs", (slot,), (), checks_jobs.jobs)
             jobs: tuple[Job, ...] = () if isinstance(answer, Silence) else answer
             self._jobs[slot.name] = {job.name: job for job in jobs}
             found.extend((slot.name, job) for job in jobs)
@@ -238,8 +238,8 @@ class Calls:
             return None
         # A guest that was tuned is another instance now: its job of that name is asked, not the old one's.
         ask = self._jobs.get(plugin, {}).get(job.name, job).ask
-        arguments = (self._freezer.portfolio(portfolio), market, checks.own_copy(last))
-        check = functools.partial(checks.job_answer, plugin=plugin)
+        arguments = (self._freezer.portfolio(portfolio), market, checks_jobs.own_copy(last))
+        check = functools.partial(checks_jobs.job_answer, plugin=plugin)
         (answer,) = self._ask("jobs", (slot,), arguments, check, ask)
         return None if isinstance(answer, Silence) else answer
 
@@ -289,7 +289,7 @@ class Calls:
         for name in {setting.partition(".")[0] for setting in settings} & self._jobs.keys():
             slot = self._slots.find(name, "jobs")
             if slot is not None:
-                (answer,) = self._ask("jobs", (slot,), (), checks.jobs)
+                (answer,) = self._ask("jobs", (slot,), (), checks_jobs.jobs)
                 self._jobs[name] = {} if isinstance(answer, Silence) else {job.name: job for job in answer}
 
     # Telling ---------------------------------------------------------------------------------------------------------

@@ -9,10 +9,7 @@ raise where the core formats it. Sizes are looked at before anything is copied.
 
 from __future__ import annotations
 
-import copy
 import itertools
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
@@ -23,10 +20,9 @@ import numpy.typing as npt
 
 from tradecore.market.answers import Plan, Wishes
 from tradecore.market.frame import Array
-from tradecore.model.lock import Lock
 from tradecore.model.order import Done, OrderRequest
 from tradecore.model.reasons import Reason
-from tradecore.model.signal import CAPS, Check, Job, JobAnswer, Keep, Signal, Size, Tune, Verdict
+from tradecore.model.signal import CAPS, Check, Keep, Size, Verdict
 from tradecore.model.units import Side, TimeInForce
 
 TTL_MS_MAX: Final = 86_400_000
@@ -34,8 +30,6 @@ TEXT_MAX: Final = 10_000
 """Characters of one text in an answer."""
 ITEMS_MAX: Final = 1_000
 """Entries of one mapping or sequence in an answer; a universe guest may name every symbol."""
-STATE_MAX: Final = 1_000_000
-"""Characters of a job's state as JSON."""
 Texts = Mapping[str, str]
 _T = TypeVar("_T")
 
@@ -49,26 +43,27 @@ def kind(value: object) -> str:
     return "None" if value is None else type(value).__name__
 
 
-def _need(wanted: bool | np.bool_, name: str, expected: str, found: object) -> None:
+def need(wanted: bool | np.bool_, name: str, expected: str, found: object) -> None:
+    """Refuse an answer that is not as wanted."""
     if not wanted:
         raise BadAnswer(f"expected {name} {expected}, was {found}")
 
 
-def _text(name: str, value: object, *, empty: bool = False) -> str:
+def plain_text(name: str, value: object, *, empty: bool = False) -> str:
     """Check a text and hand back a plain ``str`` of it."""
     # not isinstance: an object may lie about its class, and then fail wherever the core reads it
     if not issubclass(type(value), str):
         raise BadAnswer(f"expected {name} to be text, was {kind(value)}")
     text = str.__str__(value)
-    _need(len(text) <= TEXT_MAX, name, f"of at most {TEXT_MAX} characters", len(text))
-    _need(empty or text != "", name, "to say something", "empty")
+    need(len(text) <= TEXT_MAX, name, f"of at most {TEXT_MAX} characters", len(text))
+    need(empty or text != "", name, "to say something", "empty")
     return text
 
 
-def _bounded(name: str, values: Iterable[_T], most: int = ITEMS_MAX) -> tuple[_T, ...]:
+def bounded(name: str, values: Iterable[_T], most: int = ITEMS_MAX) -> tuple[_T, ...]:
     """Read once and no further than allowed: an endless answer ends here."""
     found = tuple(itertools.islice(values, most + 1))
-    _need(len(found) <= most, name, f"of at most {most} entries", "more")
+    need(len(found) <= most, name, f"of at most {most} entries", "more")
     return found
 
 
@@ -84,10 +79,10 @@ def texts(name: str, value: object) -> Texts:
     if not value:
         return _NO_TEXTS
     read: dict[str, str] = {}
-    for key, item in _bounded(name, value.items()):
+    for key, item in bounded(name, value.items()):
         if not (issubclass(type(key), str) and issubclass(type(item), str)):
             raise BadAnswer(f"expected {name} of text to text, was {kind(key)} to {kind(item)}")
-        read[_text(f"a key of {name}", key, empty=True)] = _text(f"an entry of {name}", item, empty=True)
+        read[plain_text(f"a key of {name}", key, empty=True)] = plain_text(f"an entry of {name}", item, empty=True)
     return MappingProxyType(read)
 
 
@@ -98,7 +93,7 @@ _SIZE_MAX: Final = 24
 _DIGITS_MAX: Final = 50
 
 
-def _amount(name: str, value: object, *, zero: bool) -> None:
+def amount(name: str, value: object, *, zero: bool) -> None:
     """Money is a finite Decimal; a float is refused, it has already lost digits."""
     if type(value) is not Decimal:
         raise BadAnswer(f"expected {name} to be Decimal, was {kind(value)}")
@@ -110,11 +105,12 @@ def _amount(name: str, value: object, *, zero: bool) -> None:
         raise BadAnswer(f"expected {name} from {bounds} with at most {_DIGITS_MAX} digits, was not")
 
 
-def _whole(name: str, value: object, low: int, high: int) -> int:
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """Check a whole number and hand back a plain ``int`` of it."""
     if type(value) is bool or not issubclass(type(value), int | np.integer):
         raise BadAnswer(f"expected {name} to be a whole number, was {kind(value)}")
     number = int.__index__(value) if isinstance(value, int) else int(value)  # type: ignore[call-overload]  # checked
-    _need(low <= number <= high, name, f"from {low} to {high}", number)
+    need(low <= number <= high, name, f"from {low} to {high}", number)
     return number
 
 
@@ -132,17 +128,17 @@ def wishes(answer: object, shape: tuple[int, int]) -> Wishes:
         raise BadAnswer(f"expected Wishes, was {kind(answer)}")
     value = _array("value", answer.value, np.float64, "fiu", shape)
     known = ~np.isnan(value)
-    _need(not np.isinf(value).any(), "value", "to be finite or NaN", "infinite")
-    op = _text("op", answer.op, empty=True)
-    _need(op in ("<=", ">="), "op", "to be <= or >=", repr(op))
+    need(not np.isinf(value).any(), "value", "to be finite or NaN", "infinite")
+    op = plain_text("op", answer.op, empty=True)
+    need(op in ("<=", ">="), "op", "to be <= or >=", repr(op))
     threshold = _spread("threshold", answer.threshold, shape)
-    _need(not (~np.isfinite(threshold) & known).any(), "threshold", "to be finite where there is a value", "not")
+    need(not (~np.isfinite(threshold) & known).any(), "threshold", "to be finite where there is a value", "not")
     strength = _spread("strength", answer.strength, shape)
     with np.errstate(invalid="ignore"):
-        _need(not (~((strength >= 0) & (strength <= 1)) & known).any(), "strength", "from 0 to 1", "outside")
-    unit, reason = _text("unit", answer.unit), _text("reason", answer.reason)
-    _need(type(answer.side) is Side, "side", "to be a Side", kind(answer.side))
-    expires = _whole("expires_after_ms", answer.expires_after_ms, 1, TTL_MS_MAX)
+        need(not (~((strength >= 0) & (strength <= 1)) & known).any(), "strength", "from 0 to 1", "outside")
+    unit, reason = plain_text("unit", answer.unit), plain_text("reason", answer.reason)
+    need(type(answer.side) is Side, "side", "to be a Side", kind(answer.side))
+    expires = whole("expires_after_ms", answer.expires_after_ms, 1, TTL_MS_MAX)
     return Wishes(
         value, "<=" if op == "<=" else ">=", threshold, unit, reason, strength, expires, answer.side,
         group=_group(answer.group, shape),
@@ -154,7 +150,7 @@ def wishes(answer: object, shape: tuple[int, int]) -> Wishes:
 def _array(name: str, value: object, dtype: type[Any], kinds: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """Copy an array whose shape is as asked; one that is not is refused before it is copied: it may be huge."""
     found = _seen(name, value, dtype, kinds)
-    _need(found.shape == shape, name, f"of shape {shape}", found.shape)
+    need(found.shape == shape, name, f"of shape {shape}", found.shape)
     return _frozen(np.array(found, dtype=dtype))
 
 
@@ -163,7 +159,7 @@ def _seen(name: str, value: object, dtype: type[Any], kinds: str) -> npt.NDArray
     if not issubclass(type(value), np.ndarray):
         raise BadAnswer(f"expected {name} to be an array, was {kind(value)}")
     found: npt.NDArray[Any] = np.ndarray.view(cast("npt.NDArray[Any]", value), np.ndarray)
-    _need(found.dtype.kind in kinds, name, f"of {np.dtype(dtype).name}", found.dtype.name)
+    need(found.dtype.kind in kinds, name, f"of {np.dtype(dtype).name}", found.dtype.name)
     return found
 
 
@@ -175,7 +171,7 @@ def _spread(name: str, value: object, shape: tuple[int, ...]) -> Any:
     fits = found.ndim <= len(shape) and all(
         size in (1, wanted) for size, wanted in zip(reversed(found.shape), reversed(shape), strict=False)
     )
-    _need(fits, name, f"to fit {shape}", found.shape)
+    need(fits, name, f"to fit {shape}", found.shape)
     return np.broadcast_to(_frozen(np.array(found, dtype=np.float64)), shape)
 
 
@@ -185,7 +181,7 @@ def _positive(name: str, value: object, shape: tuple[int, ...]) -> Any:
     values = _spread(name, value, shape)
     with np.errstate(invalid="ignore"):
         bad = ~np.isnan(values) & ~((values > 0) & np.isfinite(values))
-    _need(not bad.any(), name, "to be > 0 or NaN", "something else")
+    need(not bad.any(), name, "to be > 0 or NaN", "something else")
     return values
 
 
@@ -200,7 +196,7 @@ def _group(value: object, shape: tuple[int, int]) -> npt.NDArray[np.int64] | Non
     if value is None:
         return None
     group = _array("group", value, np.int64, "iu", shape)
-    _need(not (group < -1).any(), "group", "of -1 or a number >= 0", "less")
+    need(not (group < -1).any(), "group", "of -1 or a number >= 0", "less")
     return group
 
 
@@ -218,14 +214,14 @@ def plan(answer: object, rows: int) -> Plan | None:
     if answer.add_quote is not None:
         add_quote = float(_positive("add_quote", answer.add_quote, ()))
     elif add is not None:
-        _need(bool(np.isnan(add).all()), "add_quote", "where add names a price", "None")
+        need(bool(np.isnan(add).all()), "add_quote", "where add names a price", "None")
     leave = None
     if answer.leave is not None:
         leave = _array("leave", answer.leave, np.bool_, "b", (rows,))
     leave_at = answer.leave_at_ms
     return Plan(
         stop, take, add, leave,
-        None if leave_at is None else _whole("leave_at_ms", leave_at, 0, 2**62),
+        None if leave_at is None else whole("leave_at_ms", leave_at, 0, 2**62),
         _reasons(answer.stop_reason, rows),
         add_quote,
         None if answer.memo is None else texts("memo", answer.memo),
@@ -239,7 +235,7 @@ def _levels(name: str, value: object, rows: int) -> Array | None:
     levels: Array = _array(name, value, np.float64, "fiu", (rows,))
     with np.errstate(invalid="ignore"):
         bad = ~np.isnan(levels) & ~((levels > 0) & np.isfinite(levels))
-    _need(not bad.any(), name, "to be > 0 or NaN", "something else")
+    need(not bad.any(), name, "to be > 0 or NaN", "something else")
     return levels
 
 
@@ -248,7 +244,7 @@ def _reasons(value: object, rows: int) -> tuple[Reason, ...] | Reason:
         return value
     if type(value) is not tuple or not all(type(item) is Reason for item in value[: rows + 1]):
         raise BadAnswer(f"expected stop_reason to be a Reason or a tuple of them, was {kind(value)}")
-    _need(len(value) == rows, "stop_reason", f"of {rows} reasons", len(value))
+    need(len(value) == rows, "stop_reason", f"of {rows} reasons", len(value))
     return value
 
 
@@ -261,8 +257,8 @@ def size(answer: object) -> Size | None:
         return None
     if type(answer) is not Size:
         raise BadAnswer(f"expected Size, was {kind(answer)}")
-    _amount("quantity", answer.quantity, zero=True)
-    return Size(answer.quantity, _text("constraint", answer.constraint), texts("inputs", answer.inputs))
+    amount("quantity", answer.quantity, zero=True)
+    return Size(answer.quantity, plain_text("constraint", answer.constraint), texts("inputs", answer.inputs))
 
 
 def verdict(answer: object) -> Verdict | None:
@@ -274,16 +270,16 @@ def verdict(answer: object) -> Verdict | None:
     found = answer.checks
     if type(found) is not tuple:
         raise BadAnswer(f"expected checks to be a tuple, was {kind(found)}")
-    for check in _bounded("checks", found):
+    for check in bounded("checks", found):
         _check(check)
     caps = answer.caps
     if not _is_mapping(caps):
         raise BadAnswer(f"expected caps to be a mapping, was {kind(caps)}")
     read: dict[str, Decimal] = {}
-    for name, cap in _bounded("caps", caps.items()) if caps else ():
+    for name, cap in bounded("caps", caps.items()) if caps else ():
         if type(name) is not str or name not in CAPS:
             raise BadAnswer(f"expected caps out of {', '.join(sorted(CAPS))}, was {name!r}")
-        _amount(name, cap, zero=True)
+        amount(name, cap, zero=True)
         read[name] = cap
     return Verdict(found, read, texts("inputs", answer.inputs))
 
@@ -294,7 +290,7 @@ def _check(check: object) -> None:
     limit, value, threshold, unit, hit = check
     if type(limit) is not str or not limit or type(unit) is not str:
         raise BadAnswer(f"expected limit and unit of a check to be text, was {limit!r} and {unit!r}")
-    _need(len(limit) + len(unit) <= TEXT_MAX, "limit and unit", f"of at most {TEXT_MAX} characters", "more")
+    need(len(limit) + len(unit) <= TEXT_MAX, "limit and unit", f"of at most {TEXT_MAX} characters", "more")
     # A check that tells its hit by a number or an array must not pass as true or false.
     if type(hit) is not bool:
         raise BadAnswer(f"expected hit of {limit} to be true or false, was {kind(hit)}")
@@ -312,139 +308,38 @@ def routed(answer: object) -> OrderRequest | Done | None:
     if answer is None:
         return None
     if type(answer) is Done:
-        _need(type(answer.reason) is Reason, "reason", "to be a Reason", kind(answer.reason))
-        return Done(answer.reason, _text("detail", answer.detail, empty=True))
+        need(type(answer.reason) is Reason, "reason", "to be a Reason", kind(answer.reason))
+        return Done(answer.reason, plain_text("detail", answer.detail, empty=True))
     if type(answer) is not OrderRequest:
         raise BadAnswer(f"expected OrderRequest, Done or None, was {kind(answer)}")
     tif = answer.time_in_force
-    _need(type(tif) is TimeInForce, "time_in_force", "to be a TimeInForce", kind(tif))
-    _amount("price", answer.price, zero=False)
-    _amount("quantity", answer.quantity, zero=False)
-    ttl_ms = _whole("ttl_ms", answer.ttl_ms, 1, TTL_MS_MAX)
-    label = _text("label", answer.label)
-    _need(type(answer.post_only) is bool, "post_only", "to be true or false", kind(answer.post_only))
+    need(type(tif) is TimeInForce, "time_in_force", "to be a TimeInForce", kind(tif))
+    amount("price", answer.price, zero=False)
+    amount("quantity", answer.quantity, zero=False)
+    ttl_ms = whole("ttl_ms", answer.ttl_ms, 1, TTL_MS_MAX)
+    label = plain_text("label", answer.label)
+    need(type(answer.post_only) is bool, "post_only", "to be true or false", kind(answer.post_only))
     return answer._replace(ttl_ms=ttl_ms, label=label)
 
 
 # jobs, universe --------------------------------------------------------------------------------------------------
 
 
-def _several(name: str, answer: object, most: int = ITEMS_MAX) -> tuple[Any, ...]:
+def several(name: str, answer: object, most: int = ITEMS_MAX) -> tuple[Any, ...]:
+    """Check a sequence and hand back what is in it, no more than allowed."""
     if isinstance(answer, str) or not isinstance(answer, Sequence):
         raise BadAnswer(f"expected a sequence of {name}, was {kind(answer)}")
-    return _bounded(f"a sequence of {name}", answer, most)
-
-
-def jobs(answer: object) -> tuple[Job, ...]:
-    """Check a guest's list of jobs."""
-    found: dict[str, Job] = {}
-    for job in _several("Job", answer):
-        if type(job) is not Job:
-            raise BadAnswer(f"expected Job, was {kind(job)}")
-        name = _text("name", job.name)
-        _need(name not in found, "jobs", "of different names", f"{name!r} twice")
-        interval = job.interval_s
-        fits = type(interval) in (int, float) and math.isfinite(interval) and interval > 0
-        shown = interval if type(interval) is float else kind(interval)
-        _need(fits, f"interval_s of {name}", "to be > 0 s", shown)
-        _need(callable(job.ask), f"ask of {name}", "to be a function", kind(job.ask))
-        found[name] = Job(name, interval, job.ask)
-    return tuple(found.values())
-
-
-def job_answer(answer: object, plugin: str) -> JobAnswer | None:
-    """Check what a job of `plugin` proposes; ``None`` stays None."""
-    if answer is None:
-        return None
-    if type(answer) is not JobAnswer:
-        raise BadAnswer(f"expected JobAnswer or None, was {kind(answer)}")
-    tunes = tuple(_tune(tune) for tune in _several("Tune", answer.tunes))
-    signals = tuple(_signal(signal, plugin) for signal in _several("Signal", answer.signals))
-    state = answer.state
-    if state is not None:
-        _need(isinstance(state, Mapping), "state", "to be a mapping", kind(state))
-        try:
-            text = json.dumps(dict(_bounded("state", state.items(), STATE_MAX)), allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise BadAnswer(f"expected state that JSON can hold, was {error}") from error
-        _need(len(text) <= STATE_MAX, "state", f"of at most {STATE_MAX} characters", len(text))
-        state = json.loads(text)
-    locks = tuple(_lock(lock, plugin) for lock in _several("Lock", answer.locks))
-    return JobAnswer(tunes, signals, state, locks)
-
-
-def _lock(lock: object, plugin: str) -> Lock:  # its own, whoever the guest says that it is
-    if type(lock) is not Lock:
-        raise BadAnswer(f"expected locks of Lock, was {kind(lock)}")
-    expires_ms = _whole("expires_ms of a lock", lock.expires_ms, 0, 2**62)
-    since_ms = _whole("since_ms of a lock", lock.since_ms, 0, 2**62)
-    rule = _text("rule of a lock", lock.rule, empty=True)
-    _need("/" not in rule, "rule of a lock", "without a slash", repr(rule))
-    return Lock(_text("symbol", lock.symbol), _text("reason", lock.reason), plugin, expires_ms, rule, since_ms)
-
-
-def _tune(tune: object) -> Tune:
-    if type(tune) is not Tune:
-        raise BadAnswer(f"expected tunes of Tune, was {kind(tune)}")
-    setting = _text("setting", tune.setting)
-    _need(setting.count(".") >= 1, "setting", "to be plugin.key", repr(setting))
-    return Tune(setting, _plain(tune.value), _text("reason", tune.reason))
-
-
-def _plain(value: object) -> str | int | float | bool:
-    if type(value) is bool:
-        return value
-    if issubclass(type(value), str):
-        return _text("value", value, empty=True)
-    if issubclass(type(value), float):
-        return float.__float__(value)  # type: ignore[arg-type]  # it is one
-    _need(issubclass(type(value), int), "value", "to be text, a number or a flag", kind(value))
-    return int.__index__(value)  # type: ignore[arg-type]  # it is one
-
-
-def _signal(signal: object, plugin: str) -> Signal:
-    if type(signal) is not Signal:
-        raise BadAnswer(f"expected signals of Signal, was {kind(signal)}")
-    read: dict[str, Any] = {"plugin": _text("plugin of a signal", signal.plugin, empty=True)}
-    _need(read["plugin"] == plugin, "plugin of a signal", f"to be {plugin!r}", repr(read["plugin"]))
-    for name in ("signal_id", "symbol", "reason", "unit"):
-        read[name] = _text(name, getattr(signal, name))
-    for name in ("tag", "group"):
-        read[name] = _text(name, getattr(signal, name), empty=True)
-    place = signal.position_id
-    if place is not None:
-        _need(issubclass(type(place), str), "position_id", "to be text or None", kind(place))
-        read["position_id"] = _text("position_id", place, empty=True)
-    _need(type(signal.side) is Side, "side", "to be a Side", kind(signal.side))
-    _amount("price", signal.price, zero=False)
-    _amount("fraction", signal.fraction, zero=False)
-    _need(signal.fraction <= 1, "fraction", "of at most 1", signal.fraction)
-    if signal.quote_wanted is not None:
-        _amount("quote_wanted", signal.quote_wanted, zero=False)
-    for name in ("decided_ms", "expires_ms", "price_ms"):
-        read[name] = _whole(name, getattr(signal, name), 0, 2**62)
-    for name in ("value", "threshold", "strength"):
-        number = getattr(signal, name)
-        _need(issubclass(type(number), int | float), name, "to be finite", kind(number))
-        read[name] = float(number)
-        _need(math.isfinite(read[name]), name, "to be finite", kind(number))
-    _need(0 <= read["strength"] <= 1, "strength", "from 0 to 1", read["strength"])
-    return signal._replace(**read)
+    return bounded(f"a sequence of {name}", answer, most)
 
 
 def kept(answer: object, symbols: Mapping[str, Any]) -> tuple[Keep, ...]:
     """Check a universe guest's answer."""
     found = []
-    for keep in _several("Keep", answer, max(ITEMS_MAX, 2 * len(symbols))):
+    for keep in several("Keep", answer, max(ITEMS_MAX, 2 * len(symbols))):
         if type(keep) is not Keep:
             raise BadAnswer(f"expected Keep, was {kind(keep)}")
-        symbol = _text("symbol", keep.symbol, empty=True)
-        _need(symbol in symbols, "symbol", "out of those asked about", repr(symbol))
-        _need(type(keep.keep) is bool, f"keep of {symbol}", "to be true or false", kind(keep.keep))
-        found.append(Keep(symbol, keep.keep, _text("reason", keep.reason)))
+        symbol = plain_text("symbol", keep.symbol, empty=True)
+        need(symbol in symbols, "symbol", "out of those asked about", repr(symbol))
+        need(type(keep.keep) is bool, f"keep of {symbol}", "to be true or false", kind(keep.keep))
+        found.append(Keep(symbol, keep.keep, plain_text("reason", keep.reason)))
     return tuple(found)
-
-
-def own_copy(last: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """A job's last answer as its own copy: what it does to it reaches nobody."""
-    return None if last is None else copy.deepcopy(dict(last))

@@ -33,6 +33,10 @@ class Guest(NamedTuple):
     """Place in the guest list, from 0."""
     asks: Mapping[str, Ask]
     """Hook to the callable that takes all arguments of the specification."""
+    operates: frozenset[str] = frozenset()
+    """Rights that it asks for on behalf of operators (``ports/operate.py``)."""
+    secrets: tuple[str, ...] = ()
+    """Settings that say where a secret is; the core reads them and hands the secrets in at the start."""
 
     @property
     def is_gate(self) -> bool:

@@ -9,11 +9,14 @@ no I/O, no clock, no randomness, no threads, no state that matters. Telling hook
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
+from pydantic import SecretStr
 
 if TYPE_CHECKING:
     from tradecore.market.answers import Plan, Wishes
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from tradecore.model.position import Position
     from tradecore.model.reasons import Reason
     from tradecore.model.signal import Job, Keep, Signal, Size, Verdict
+    from tradecore.ports.operate import Operate
 
 PROJECT = "tradecore"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -39,6 +43,11 @@ PROPOSING = ("jobs", "universe")
 HOOKS = (*DECIDING, *PROPOSING, *TELLING)
 
 
+def wall_ms() -> int:
+    """Milliseconds since 1970 UTC, by the system's clock."""
+    return time.time_ns() // 1_000_000
+
+
 class Resources(NamedTuple):
     """What `on_start` is handed: the only place for files, sockets and tasks."""
 
@@ -47,6 +56,15 @@ class Resources(NamedTuple):
     files: Mapping[str, bytes]
     """Model files named in the guest's `resources`, opened and digested by the core."""
     run_id: str
+    secrets: Mapping[str, SecretStr] = MappingProxyType({})
+    """The guest's settings named in its `secrets`, to the secret that each refers to; the journal masks them."""
+    operate: Operate | None = None
+    """For a guest that `operates`: views and commands. ``None`` where ``run.operators`` does not name it."""
+    scale: float | None = 1.0
+    """Seconds of the loop per second of the wall. ``None``: time is virtual and jumps, so that nobody outside can be
+    waited for: a guest that talks to the outside must leave it."""
+    wall_ms: Callable[[], int] = wall_ms
+    """Milliseconds since 1970 UTC of the wall, for what people and servers outside date; nothing is decided by it."""
 
 
 class Hooks:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from tradecore.model.alert import Alert
 from tradecore.model.lock import Lock
 from tradecore.model.units import PositionId, Side, SignalId
 
@@ -108,6 +109,8 @@ class JobAnswer(NamedTuple):
     locks: tuple[Lock, ...] = ()
     """Symbols to keep entries away from. The core keeps them durably and enforces them until they expire or an
     operator lifts them; one that is proposed again without newer evidence (`since_ms`) changes nothing."""
+    alerts: tuple[Alert, ...] = ()
+    """What a person should look at; each becomes an `alert_fired` event with the guest's name."""
 
 
 class Keep(NamedTuple):

@@ -70,6 +70,9 @@ class RunSection(Section):
     speed: Literal["max"] | Annotated[float, Field(gt=0)] = field(
         "max", "Market seconds per second of the wall, or max for virtual time", "market s per s"
     )
+    operators: Names = field(
+        (), "Guests through which people may look and command from outside, as a chat", "names of guests"
+    )
     allow: Names = field((), "Findings of `tradecore plan` to run in spite of, by their codes", "names")
     seed: int = field(1, "Start of every random draw; the same seed gives the same run", "number", ge=0, lt=2**63)
     for_: Annotated[str, AfterValidator(_duration)] = field(

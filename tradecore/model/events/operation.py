@@ -157,11 +157,16 @@ class UncaughtException(NamedTuple):
 
 @event_kind("alert_fired", Taxonomy.HEALTH)
 class AlertFired(NamedTuple):
-    """Something a person should look at."""
+    """Something a person should look at, or the end of it."""
 
     name: str
     severity: str
+    """``info``, ``warning`` or ``critical``."""
     text: str
+    by: str = "core"
+    """The guest whose job told it, or ``core``."""
+    resolved: bool = False
+    """True where what an earlier one of that name told is over."""
 
 
 @event_kind("heartbeat", Taxonomy.HEALTH)

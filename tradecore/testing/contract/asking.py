@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tradecore.hooks import checks
+from tradecore.hooks import checks, checks_jobs
 from tradecore.hooks.guest import Guest
 from tradecore.market.frame import Market, MarketFrame
 from tradecore.model.order import Done, OrderRequest
@@ -85,7 +85,7 @@ def checked(guest: Guest, question: Question, answer: Any) -> Any:
         "size": lambda: checks.size(answer),
         "risk_check": lambda: checks.verdict(answer),
         "route_order": lambda: checks.routed(answer),
-        "jobs": lambda: checks.jobs(answer),
+        "jobs": lambda: checks_jobs.jobs(answer),
         "universe": lambda: checks.kept(answer, question.arguments[0]),
     }
     return judge[question.hook]()
@@ -195,7 +195,9 @@ def ask_job(guest: Guest, name: str, portfolio: Any, market: Market, last: Any) 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return checks.job_answer(jobs_of(guest)[name](portfolio, market, checks.own_copy(last)), guest.name)
+            return checks_jobs.job_answer(
+                jobs_of(guest)[name](portfolio, market, checks_jobs.own_copy(last)), guest.name
+            )
     except checks.BadAnswer as error:
         raise Broken(f"job {name}: the core refuses the answer, {error}; change what the job returns") from error
     except Exception as error:

@@ -13,6 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import SecretStr
+
 from tradecore.clocks.clock import SystemClock
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.guest import Guest
@@ -23,9 +25,10 @@ from tradecore.settings.sections import Deadlines
 from tradecore.testing.contract.asking import Question, ask, ask_job, jobs_of, ordinary, universe_question
 from tradecore.testing.contract.cards import PASSED, Broken, Result, card, failed, skipped
 from tradecore.testing.contract.fingerprint import difference, fingerprint
-from tradecore.testing.contract.subject import Subject
+from tradecore.testing.contract.subject import CANARY, Subject
 from tradecore.testing.contract.values import fill_of, intent_of, market_of, portfolios, position_of
 from tradecore.testing.contract.watchers import running_threads
+from tradecore.testing.operating import StandInOperate
 
 _FAMILY = "Telling, jobs and the end"
 _NOW_MS: Final = 1_700_000_000_000
@@ -96,8 +99,10 @@ def _judge(heard: _Heard, about: str) -> Result:
     return PASSED
 
 
-def _resources(guest: Guest, folder: str) -> Mapping[str, Resources]:
-    return {guest.name: Resources(Path(folder), {}, "contract")}
+def _resources(guest: Guest, folder: str, *, admitted: bool = True) -> Mapping[str, Resources]:
+    secrets = {key: SecretStr(CANARY) for key in guest.secrets}
+    operate = StandInOperate(guest.operates) if guest.operates and admitted else None
+    return {guest.name: Resources(Path(folder), {}, "contract", secrets, operate)}
 
 
 @card(
@@ -194,26 +199,31 @@ def sample(hint: Any) -> Any:
     hooks=("on_start", "on_shutdown", "on_fill", "on_fail", "on_event"),
     action=(
         "Tell of the start, of fills and failures, of the shutdown; then the same without a start, as after a failed "
-        "one."
+        "one; a plugin that takes commands from outside also where `run.operators` does not name it."
     ),
     expectation="No fault, each within its deadline; no thread and no task is left.",
 )
 def clean_shutdown(subject: Subject) -> Result:
     """Start, work, end, and look around."""
-    for started in (True, False):
+    ways = [("from start to shutdown", True, True), ("without a start", False, True)]
+    if subject.guest().operates:
+        ways.append(("where no operator may command", True, False))
+    for about, started, admitted in ways:
         guest = subject.fresh()
         with tempfile.TemporaryDirectory() as folder:
 
-            async def story(calls: Calls, guest: Guest = guest, folder: str = folder, started: bool = started) -> None:
+            async def story(
+                calls: Calls, guest: Guest = guest, folder: str = folder, started: bool = started,
+                admitted: bool = admitted,
+            ) -> None:  # fmt: skip
                 if started:
-                    await calls.start(_resources(guest, folder))
+                    await calls.start(_resources(guest, folder, admitted=admitted))
                 entry = intent_of(_NOW_MS)
                 await calls.tell("on_fill", fill_of(1, entry), entry, position_of(_NOW_MS), "e1")
                 await calls.tell("on_fail", entry, Reason.NO_LIQUIDITY, "", "f1")
                 await calls.tell("on_shutdown", "the test ends")
 
             heard = tell(guest, story)
-        about = "from start to shutdown" if started else "without a start"
         judged = _judge(heard, about)
         if judged is not PASSED:
             return judged
