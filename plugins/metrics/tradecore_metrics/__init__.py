@@ -1,0 +1,1 @@
+"""Figures of a run for Prometheus, StatsD and a JSON file."""
