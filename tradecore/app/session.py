@@ -164,7 +164,7 @@ class Session:
             engine = Engine(
                 Outside(
                     clock=clock, ids=self._ids(run, clock), chance=SeededChance(run.seed), store=store, journal=wire,
-                    venue=floor.venue, feed=floor.feed, limiter=floor.limiter, calls=calls,
+                    venue=floor.venue, feed=floor.feed, limiter=floor.limiter, calls=calls, hints=floor.hints,
                 ),
                 engine_config(self._settings, commands=self._kept or bool(self._settings.run.operators)),
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
@@ -173,6 +173,8 @@ class Session:
             wire.listeners.append(engine.measured.take)
             if self._kept and floor.note_row is not None:
                 engine.row_listeners.append(floor.note_row)
+            if floor.on_instruments is not None:
+                floor.on_instruments(engine.instruments_changed)
             if floor.start is not None:
                 await floor.start()
             return await self._trade(stack, engine, run, relay, screen)

@@ -80,7 +80,7 @@ class Engine:
         )
         self.hearing = Hearing(desk, self.settler, self.resolver, lambda: self.sweeping.ask("reconnect"))
         self.contact = Contact(desk, lambda: self.sweeping.ask("return"))
-        self.remedies.reconcile = self.exits.reconcile = self._reconcile_symbol
+        self.remedies.reconcile = self._reconcile_symbol
         self.remedies.cancel_entries = self.execution.cancel_entries
         self.tradable.shut.append(self._symbol_shut)
         self.breaker = Breaker(desk, self.pictures, self.execution)
@@ -370,7 +370,7 @@ class Engine:
 
     def instruments_changed(self, found: Mapping[str, Instrument]) -> None:
         """Put a new list of instruments in force, as the feed has read it; must not wait."""
-        self.tradable.take(found)
+        self.tradable.told(found)
 
     def _symbol_shut(self, symbol: str, why: str) -> None:
         """End the entries on a symbol that may not be entered any more."""

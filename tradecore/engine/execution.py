@@ -36,6 +36,8 @@ from tradecore.model.portfolio import TradingState
 from tradecore.model.reasons import Reason
 from tradecore.model.units import IntentId, floor_to_lot
 
+_BAN_LOOK_MS = 1_000
+"""While the venue has banned us an intent looks so often whether it is still wanted."""
 _ATTEMPTS_MAX = 40
 """No router may ask for more orders than this for one intent: limit everything."""
 
@@ -54,7 +56,7 @@ class Execution:
         remedies: Remedies,
     ) -> None:
         self._desk = desk
-        self._remedies = remedies
+        self.remedies = remedies
         self._settler = settler
         self._resolver = resolver
         self._pictures = pictures
@@ -115,7 +117,7 @@ class Execution:
         self._cancels.pop(intent_id, None)
         self._stumbles.pop(intent_id, None)
         self._resolver.forget(intent_id)
-        self._remedies.forget(intent_id)
+        self.remedies.forget(intent_id)
         self._teller.intent_ended(row)
         for listener in self.ended:
             listener(row)
@@ -145,6 +147,7 @@ class Execution:
         if unsettled:  # a restart found it open
             await self._resolver.finish(unsettled[0].client_order_id)
             return None
+        await self._wait_out_ban(row.intent)
         end = self._over(row)
         if end is not None:
             return end
@@ -160,6 +163,15 @@ class Execution:
         placement = await self._sender.send(prepared)
         await self._resolver.finish(prepared.client_order_id)
         return await self._after(row.intent, prepared, placement)
+
+    async def _wait_out_ban(self, intent: Intent) -> None:
+        """Ask nobody for a price while nothing can be sent; an entry waits no longer than it lives."""
+        desk = self._desk
+        while (until := desk.limiter.banned_until_ms) > (now := desk.clock.now_ms()):
+            over = intent.intent_id in self._cancels or bool(desk.stopping)
+            if over or (not intent.reduces and now >= intent.expires_ms):
+                return
+            await desk.clock.sleep(min(until - now, _BAN_LOOK_MS) / 1_000)
 
     # Before an attempt ----------------------------------------------------------------------------------------
 
@@ -253,7 +265,7 @@ class Execution:
     async def _after(self, intent: Intent, attempt: Attempt, placement: Placement) -> End | None:
         """Tell whether a settled attempt ends its intent; the router is asked again otherwise."""
         proven_absent = placement.kind in {PlacementKind.REJECTED, PlacementKind.NOT_SENT}
-        if proven_absent and await self._remedies.refused(intent, attempt, placement):
+        if proven_absent and await self.remedies.refused(intent, attempt, placement):
             return None
         if placement.kind is PlacementKind.REJECTED:
             money = placement.reason is Reason.INSUFFICIENT_FUNDS

@@ -6,7 +6,7 @@ growing wait. What cannot be sold is a state with age, attempts and an alarm, ne
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
@@ -52,8 +52,6 @@ class Exits:
         self._pictures = pictures
         self._money = money
         self._waiting: set[PositionId] = set()
-        self.reconcile: Callable[[str], Awaitable[None]] | None = None
-        """Reads balances, orders and the trades of one symbol; ``None``: nobody can."""
         execution.ended.append(self._intent_ended)
         settler.listeners.append(self._fills)
 
@@ -140,7 +138,7 @@ class Exits:
             return
         try:
             if row.reason is Reason.INSUFFICIENT_FUNDS and self._sellable(position) < row.intent.quantity:
-                self._later(position_id, 0.0)
+                self._later(position_id, 0.0, look=False)
                 return
             await self._unsellable(position, f"{row.reason}: {row.detail}")
         except StoreError as error:
@@ -182,18 +180,18 @@ class Exits:
             if current is not None and current.state is PositionState.OPEN:
                 work.put(current._replace(unsellable_since_ms=None))
 
-    def _later(self, position_id: PositionId, seconds: float, *, counts: bool = True) -> None:
+    def _later(self, position_id: PositionId, seconds: float, *, counts: bool = True, look: bool = True) -> None:
         if position_id in self._waiting:
             return
         self._waiting.add(position_id)
-        self._desk.spawn(self._again(position_id, seconds, counts), f"exit {position_id}")
+        self._desk.spawn(self._again(position_id, seconds, counts, look and counts), f"exit {position_id}")
 
-    async def _again(self, position_id: PositionId, seconds: float, counts: bool) -> None:
+    async def _again(self, position_id: PositionId, seconds: float, counts: bool, look: bool) -> None:
         desk = self._desk
         try:
             if seconds:
                 await desk.clock.sleep(seconds)
-            if counts:
+            if look:
                 await self._look_again(position_id)
         finally:
             self._waiting.discard(position_id)
@@ -204,13 +202,10 @@ class Exits:
             self._later(position_id, _STORE_WAIT_S)
 
     async def _look_again(self, position_id: PositionId) -> None:
-        """Read what is free now: the balances, and the orders too where others' orders held the coin."""
+        """Read anew what may be sold now."""
         position = self._desk.books.positions.get(position_id)
-        base = position.symbol.partition("/")[0] if position is not None else ""
-        if position is not None and self.reconcile is not None and self._desk.books.foreign_locks.get(base):
-            await self.reconcile(position.symbol)
-        else:
-            await self._money.refresh()
+        if position is not None:
+            await self._execution.remedies.look_again(position.symbol, self._money.refresh)
 
     async def _next_round(self, position_id: PositionId, counts: bool) -> None:
         desk = self._desk

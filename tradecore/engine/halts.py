@@ -14,7 +14,7 @@ _BEFORE = "halted_before"
 """Fact: the trading state before the first cause."""
 
 
-async def halt_entries(desk: Desk, cause: str, text: str) -> None:
+async def halt_entries(desk: Desk, cause: str, text: str) -> bool:
     """Halt entries for a cause that will be looked at again; exits and cancels go on. Durable, with an alarm.
 
     A second cause adds to the first; entries go on when all are lifted. An operator's own word is left alone.
@@ -22,18 +22,21 @@ async def halt_entries(desk: Desk, cause: str, text: str) -> None:
     Args:
         cause: One word: ``clock``, ``auth`` or ``venue``.
         text: What was found, for people.
+    Returns:
+        False where the cause was in force already.
     """
     key = f"{_HALTED}{cause}"
     now = desk.clock.now_ms()
     async with desk.transaction() as work:
         old = desk.books.trading.state
         if desk.recall(key) and old is TradingState.HALTED:
-            return
+            return False
         work.put(Memory(key, text, now))
         if old is not TradingState.HALTED:
             work.put(TradingRecord(TradingState.HALTED, _CORE, f"{cause}: {text}", now), Memory(_BEFORE, str(old), now))
             work.tell(TradingStateChanged(str(old), str(TradingState.HALTED), _CORE, f"{cause}: {text}", None))
     desk.alert(f"{cause}_halt", "critical", text)
+    return True
 
 
 async def lift_halt(desk: Desk, cause: str, text: str) -> None:

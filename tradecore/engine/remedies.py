@@ -94,6 +94,20 @@ class Remedies:
             return True  # somebody has read them since the order was made
         return await self._tradable.reload() and self._desk.instruments[intent.symbol] != before
 
+    async def look_again(self, symbol: str, refresh: Callable[[], Awaitable[bool]]) -> None:
+        """Read what kept a position from being sold: the venue's list, others' orders, or the balances alone.
+
+        Args:
+            refresh: Reads the balances.
+        """
+        instrument = self._desk.instruments[symbol]
+        if not instrument.can_sell:
+            await self._tradable.reload()
+        if self.reconcile is not None and self._desk.books.foreign_locks.get(instrument.base):
+            await self.reconcile(symbol)
+        else:
+            await refresh()
+
     # Trouble that reads and cancels tell of -------------------------------------------------------------------
 
     def _told(self, error_class: str, text: str) -> None:
@@ -114,6 +128,6 @@ class Remedies:
 
     async def _key_lost(self, text: str) -> None:
         """Halt entries until an operator resumes or a start finds the key good; cancels and exits are still tried."""
-        await halt_entries(self._desk, AUTH, f"the venue does not take the key: {text}")
-        if self.cancel_entries is not None:
+        news = await halt_entries(self._desk, AUTH, f"the venue does not take the key: {text}")
+        if news and self.cancel_entries is not None:
             self.cancel_entries(Reason.TRADING_HALTED)

@@ -86,6 +86,27 @@ class Tradable:
         for symbol in self._listed:
             self._put(symbol)
 
+    def told(self, found: Mapping[str, Instrument]) -> None:
+        """Put in force what a feed has read of the exchange; must not wait.
+
+        Fees stay what the venue said of our account, and symbols that it does not list to us stay out: on paper the
+        venue is not the exchange whose prices are read.
+        """
+        if not found:
+            return
+        known = {}
+        for symbol, old in self._listed.items():
+            new = found.get(symbol)
+            known[symbol] = (
+                old._replace(can_buy=False, can_sell=False)
+                if new is None
+                else new._replace(
+                    maker_fee_bps=old.maker_fee_bps, taker_fee_bps=old.taker_fee_bps, fee_currency=old.fee_currency,
+                    quote_rate=old.quote_rate,
+                )
+            )  # fmt: skip
+        self.take(known)
+
     def _put(self, symbol: str) -> None:
         """Put one symbol in force, and say what became of positions and entries on it."""
         desk = self._desk
