@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from tradecore_exec_ioc_gtc.plugin import ExecIocGtc
 
 from tradecore import AttemptView, Book, Done, Intent, OrderRequest, Reason, Side, Signal, TimeInForce
+from tradecore.engine.sending import clipped_price
 from tradecore.model.book import Level
+from tradecore.model.intent import Cap
 from tradecore.model.order import AttemptState, Outcome
 from tradecore.testing.readme import assert_readme_settings
 
@@ -124,9 +126,27 @@ def test_hook_route_order_r6_climbs_the_ladder_for_what_remains():
     assert answers[5:] == [Done(Reason.LADDER_EXHAUSTED, "after 5 attempts")]
 
 
-def test_r6_the_price_follows_the_newest_book_and_never_passes_the_cap():
-    answers = climb(guest(), intent_of(price_cap="100.25"), [book_of(), book_of(ask="100.2"), book_of(ask="100.25")])
-    assert [answer.price for answer in answers[:-1]] == [D("100.1"), *[D("100.25")] * 4]
+def test_r6_the_price_follows_the_newest_book_and_the_core_clips_it():
+    """A step above the allowance is asked for as it is: the core clips it, and says by whose cap."""
+    intent = intent_of(price_cap="100.25")
+    answers = climb(guest(), intent, [book_of(), book_of(ask="100.2"), book_of(ask="100.25")])
+    asked = [answer.price for answer in answers[:-1]]
+    assert asked == [D("100.1"), D("100.3002"), *[D("100.55075")] * 2, D("100.75125")]
+    caps = {"slippage_bps_max": Cap(D(25), "exec_dynamic")}
+    clipped = [clipped_price(intent._replace(caps=caps), price, {}) for price in asked]
+    assert clipped == [(D("100.1"), ""), *[(D("100.25"), "exec_dynamic")] * 4]
+
+
+def test_r8_no_leave_to_take_goes_to_the_resting_step():
+    shut = intent_of()._replace(caps={"taking_orders_max": Cap(D(0), "exec_dynamic")})
+    assert guest().route_order(shut, book_of(), (), NOW).label == "GTC 50 bps 1/1"
+    one = intent_of()._replace(caps={"taking_orders_max": Cap(D(1), "exec_dynamic")})
+    first = guest().route_order(one, book_of(), (), NOW)
+    assert first.label == "IOC 10 bps 1/2"
+    assert guest().route_order(one, book_of(), (settled(first),), NOW).label == "GTC 50 bps 1/1"
+    only_ioc = guest(steps=[{"time_in_force": "IOC", "premium_bps": 10, "attempts": 3}])
+    end = Done(Reason.LADDER_EXHAUSTED, "no resting step, taking_orders_max=0 by exec_dynamic")
+    assert only_ioc.route_order(shut, book_of(), (), NOW) == end
 
 
 def test_r10_ends_say_what_happened():
@@ -156,7 +176,7 @@ def test_r6_no_entry_outlives_its_intent():
 def test_r7_an_ask_beyond_the_cap_leaves_only_a_resting_order():
     away = book_of(bid="100.3", ask="100.4")
     resting = guest().route_order(intent_of(), away, (), NOW)
-    assert resting == OrderRequest(TimeInForce.GTC, D("100.25"), D(10), 30_000, "GTC 50 bps 1/1")
+    assert resting == OrderRequest(TimeInForce.GTC, D("100.902"), D(10), 30_000, "GTC 50 bps 1/1")
     # The market came back in the meantime: a rung once passed does not come again.
     after = guest().route_order(intent_of(), book_of(), (settled(resting, outcome=Outcome.CANCELED),), NOW)
     assert after == Done(Reason.NO_LIQUIDITY, "after 1 attempts")
@@ -231,7 +251,9 @@ def test_orders_never_exceed_the_cap_the_remainder_or_the_ladder(bid, spread, ca
         if not isinstance(answer, OrderRequest):
             break
         assert answer.quantity == quantity - sent
-        assert answer.price >= cap if reduces else answer.price <= cap
+        clipped, _ = clipped_price(intent, answer.price, {})
+        assert clipped >= cap if reduces else clipped <= cap
+        assert answer.price >= cap if reduces else answer.price <= book.touch(Side.BUY) * D("1.005")
         assert answer.price > 0
         filled = answer.quantity if chance.random() < 0.2 else answer.quantity * D(chance.randint(0, 3)) / 4
         sent += filled

@@ -162,11 +162,15 @@ class ExecIocGtc:
         touch = book.touch(intent.side)
         if not touch:
             return Done(Reason.NO_LIQUIDITY, f"nobody stands on the other side, after {len(attempts)} attempts")
-        if _beyond(intent, touch) and rung.time_in_force is not TimeInForce.GTC:
-            # Nothing to take within the cap: only an order that rests there can still trade.
+        spent = _takes_spent(intent, attempts)
+        beyond = _beyond(intent, touch)
+        if (beyond or spent) and rung.time_in_force is not TimeInForce.GTC:
+            # Nothing to take within the cap, or no more leave to: only an order that rests there can still trade.
             rung = next_rung(self._entry_rungs, attempts, TimeInForce.GTC)
-            if rung is None:
+            if rung is None and beyond:
                 return Done(Reason.PRICE_MOVED, f"touch={canonical(touch)}, cap={canonical(intent.price_cap)}")
+            if rung is None:
+                return Done(Reason.LADDER_EXHAUSTED, f"no resting step, {spent}")
         return _request(intent, rung, touch, remaining, min(rung.ttl_ms, left_ms))
 
     def _exit(
@@ -186,9 +190,19 @@ def _beyond(intent: Intent, touch: Decimal) -> bool:
     return touch > intent.price_cap if intent.side is Side.BUY else touch < intent.price_cap
 
 
+def _takes_spent(intent: Intent, attempts: Sequence[AttemptView]) -> str:
+    """Say which risk guest allows no further order that takes; empty where one more may be sent."""
+    cap = intent.caps.get("taking_orders_max")
+    if cap is None:
+        return ""
+    taken = sum(attempt.time_in_force is not TimeInForce.GTC for attempt in attempts)
+    return f"taking_orders_max={canonical(cap.value)} by {cap.plugin}" if taken >= cap.value else ""
+
+
 def _request(intent: Intent, rung: Rung, touch: Decimal, quantity: Decimal, ttl_ms: int) -> OrderRequest:
     if intent.side is Side.BUY:
-        price = min(add_bps(touch, rung.premium_bps), intent.price_cap)
+        # A step above the allowance is the core's to clip: it knows whose allowance binds, and the attempt says so.
+        price = add_bps(touch, rung.premium_bps)
     else:
         price = max(add_bps(touch, -rung.premium_bps), intent.price_cap)
     return OrderRequest(rung.time_in_force, price, quantity, ttl_ms, rung.label)

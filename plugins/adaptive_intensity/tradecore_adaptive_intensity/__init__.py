@@ -1,0 +1,1 @@
+"""Move thresholds of other guests by how well trades go."""

@@ -1,0 +1,1 @@
+"""Allow each entry its own slippage and spread, from the book, the volatility and past fills."""

@@ -1,0 +1,1 @@
+"""Refuse entries whose exit cannot be proven now."""
