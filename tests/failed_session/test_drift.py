@@ -62,7 +62,7 @@ def test_r54_a_file_that_changes_under_a_run_is_an_alert_and_not_in_force(tmp_pa
     first, second = (hashlib.sha256(one.encode()).hexdigest() for one in (text, edited))
     assert drifts == [ConfigDrift("story.toml", first, second), ConfigDrift("story.toml", first, first)]
     told = [stamped.event for stamped in session.notes(AlertFired) if stamped.event.name == "config_drift"]
-    assert [alert.severity for alert in told] == ["warning", "info"]
+    assert [(alert.severity, alert.resolved) for alert in told] == [("warning", False), ("info", True)]
     assert told[0].text == "story.toml changed: not in force before the next start"
     (snapshot,) = [stamped.event for stamped in session.notes(ConfigSnapshot)]
     assert snapshot.values["twin.spread_bps"] == "2"

@@ -97,7 +97,7 @@ def test_r43_each_of_the_53_intents_is_explained(failed):
 
 
 def test_r48_the_zero_fill_alarm_rises_once_with_its_reasons_and_figures(failed):
-    (raised,) = [stamped for stamped in failed.notes(AlertFired) if stamped.event.name.startswith("zero_fills")]
+    (raised,) = [stamped for stamped in failed.notes(AlertFired) if stamped.event.name == "zero_fills"]
     assert (raised.event.name, raised.event.severity) == ("zero_fills", "critical")
     assert failed.summary["alerts"]["zero_fills"] == 1
     done = [stamped.at_ns for stamped in failed.notes(OrderDone)]
@@ -178,7 +178,7 @@ def test_r55_with_the_default_profiles_orders_the_same_market_fills(failed, soun
     assert summary["fill_rate"] > 0.3
     assert len({attempt.intent_id for attempt in filled}) == 53
     assert (summary["pending_intents"], summary["reserved"]) == (0, "0")
-    assert not [name for name in summary["alerts"] if name.startswith("zero_fills")]
+    assert "zero_fills" not in summary["alerts"]
     found = answer("why", "--state", sound.folder)["entries"]
     assert (found["intents"], found["filled"], found["ends"]) == (53, 53, [])
     assert (found["orders"], found["orders_filled"]) == (len(entries), len(filled))

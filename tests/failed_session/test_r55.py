@@ -14,11 +14,11 @@ DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "candles"
 MARKET = {"EXPIRED_UNFILLED", "CANCELED_BY_US"}
 SESSIONS = {
     "binance-2021-05-crash": (
-        "--timeframe", "1m", "--from", "2021-05-19T00:00", "--to", "2021-05-20T00:00",
+        "--timeframe", "1m", "--from", "2021-05-19T08:00", "--to", "2021-05-19T18:00",
         "--set", "signals_drop.drop_pct=2",
     ),
     "kucoin-2023-03": ("--timeframe", "1m", "--for", "10h", "--set", "signals_drop.drop_pct=1.5"),
-    "binance-2024-07-universe": ("--timeframe", "5m", "--for", "10h", "--set", "signals_drop.lookback=60m"),
+    "binance-2024-07-universe": ("--timeframe", "5m", "--for", "7h", "--set", "signals_drop.lookback=60m"),
 }  # fmt: skip
 
 

@@ -383,7 +383,7 @@ def _drifted(desk: Desk, drift: ConfigDrift) -> None:
     desk.note(drift)
     back = drift.digest_now == drift.digest_at_start
     said = "is again what this run read at its start" if back else "changed: not in force before the next start"
-    desk.alert("config_drift", "info" if back else "warning", f"{drift.file} {said}")
+    desk.alert("config_drift", "info" if back else "warning", f"{drift.file} {said}", resolved=back)
 
 
 class Door:

@@ -21,7 +21,7 @@ from tradecore.model.units import Side, bps_between
 
 _TOP = 3
 ZERO_FILLS = "zero_fills"
-"""Name of the alarm; with ``_over`` behind it the word that it is over."""
+"""Name of the alarm."""
 
 
 class _Unfilled(NamedTuple):
@@ -58,6 +58,7 @@ class FillWatch:
         """Take up what the store knows of the newest orders; raises the alarm again where it stood."""
         if not self._sends:
             return
+        self._unfilled.clear()  # what ended while the start went on is in the store as well
         newest = self._desk.store.newest_entries(self._sends)
         since: list[Attempt] = []
         for attempt in newest:
@@ -94,9 +95,8 @@ class FillWatch:
         if self.raised:
             self.raised = False
             trade = first.fill.trade
-            self._desk.alert(
-                f"{ZERO_FILLS}_over", "info", f"{trade.symbol} filled {trade.quantity} at {trade.price}: entries fill"
-            )
+            text = f"{trade.symbol} filled {trade.quantity} at {trade.price}: entries fill"
+            self._desk.alert(ZERO_FILLS, "info", text, resolved=True)
 
     def _look(self) -> None:
         if self.raised or len(self._unfilled) < self._sends:
