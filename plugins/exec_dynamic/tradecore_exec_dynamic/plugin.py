@@ -48,7 +48,7 @@ class Band(BaseModel, frozen=True, extra="forbid"):
         json_schema_extra={"unit": "bps"},
     )
     prefer: Literal["IOC", "GTC"] = Field(
-        "IOC",
+        default="IOC",
         description="`IOC` takes first, as the router's ladder begins; `GTC` sends only orders that rest.",
         json_schema_extra={"unit": "IOC or GTC"},
     )
@@ -192,7 +192,7 @@ class ExecDynamic:
         spread = None if book is None else book.spread_bps
         band = self._band(spread)
         if book is None:
-            factors = (Factor(self.settings.depth_factor_min, {"depth": "no book"}),)
+            factors: tuple[Factor, ...] = (Factor(self.settings.depth_factor_min, {"depth": "no book"}),)
         else:
             factors = self._factors(intent, portfolio, market, book, band)
         allowed = allowance_bps(
