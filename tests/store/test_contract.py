@@ -293,7 +293,10 @@ async def test_r23_closed_positions_and_dust(store, make):
     # Sold 18, cost 15 less 1 unit of dust at 1.5, fees 0.5.
     assert loaded.closed[-1].realised_pnl_quote == D("4.0")
     assert loaded.closed[-1].return_ratio == pytest.approx(4 / 15)
-    assert dict(loaded.dust) == {"C1": D("1.5")}
+    assert [(p.position_id, p.dust_quantity) for p in loaded.dusty] == [
+        ("position-4", D("0.5")),
+        ("position-1", D("1")),
+    ]
     assert [position.position_id for position in loaded.positions] == ["position-3"]
 
 

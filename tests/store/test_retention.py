@@ -44,7 +44,7 @@ async def test_r39_what_ended_goes_and_the_books_stay(place, make):
     assert deleted == Deleted(intents=3, reservations=3, attempts=3, reports=3, commands=0, events=2)
     after = store.load()
     assert after._replace(recent=()) == before._replace(recent=())
-    assert dict(after.dust) == {f"C{n}": Decimal("0.1") for n in range(3)}
+    assert [p.dust_quantity for p in after.dusty] == [Decimal("0.1")] * 3
     assert store.intent("intent-1") is None
     assert store.fill_exists("twin", "C1/USDT", "trade-1")
     assert [event.sequence for event in store.events_after(0, 10)] == [3]

@@ -33,7 +33,7 @@ async def test_r26_every_amount_is_text_in_sqlite(tmp_path, make):
                 assert kinds == [("text",)], column
                 looked += 1
     raw.close()
-    assert looked == 29
+    assert looked == 31
 
 
 @pytest.mark.parametrize("text", SAMPLES)

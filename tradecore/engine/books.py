@@ -39,13 +39,18 @@ class Books:
         self.locks: Mapping[str, Memory] = {}
         """Those of the facts that are locks; another mapping after each change."""
         self.trading = TradingRecord(TradingState.ACTIVE, "core", "fresh state", 0)
-        self.dust: dict[str, Decimal] = {}
-        """Base coin to units that closed positions left behind."""
-        self._dust_of: dict[PositionId, Decimal] = {}
+        self.swept: deque[ClosedPosition] = deque(maxlen=CLOSED_KEPT)
+        """Ends of positions that were made to sell dust: they are no round trips."""
+        self.dusty: dict[PositionId, Position] = {}
+        """Closed positions that left something behind that no later one has taken along, oldest first."""
+        self._left: dict[str, Decimal] = {}
+        """Base coin to the dust of all of them."""
         self.foreign_locks: dict[str, Decimal] = {}
         """Coin to what orders that are not ours hold at the venue, as last read."""
         self.version = 0
         """Rises with each change: pictures made from the books are kept until it does."""
+        self._dust: Mapping[str, Decimal] = {}
+        self._dust_version = -1
 
     def load(self, loaded: Loaded) -> None:
         """Take the store's picture at a start."""
@@ -54,7 +59,8 @@ class Books:
         )
         self.closed.extend(loaded.closed)
         self.balances.update(loaded.balances)
-        self.dust.update(loaded.dust)
+        for position in loaded.dusty:
+            self._note_dust(position)
         if loaded.trading is not None:
             self.trading = loaded.trading
 
@@ -124,29 +130,61 @@ class Books:
             self.reservations.pop(row.intent_id, None)
 
     def _position(self, row: Position) -> None:
-        base = row.symbol.partition("/")[0]
         if row.state is not PositionState.CLOSED:
             self.positions[row.position_id] = row
-            if row.position_id in self._dust_of:  # a late fill reopened it: its dust is position again
-                self.dust[base] = minus(self.dust[base], self._dust_of.pop(row.position_id))
+            self._forget_dust(row)  # a late fill reopened it: its dust is position again
             return
-        self.positions.pop(row.position_id, None)
-        view = closed_view(row)
-        if self.closed_before(row.position_id) is not None:  # a late fill had brought it back
-            others = [old for old in self.closed if old.position_id != row.position_id]
-            self.closed.clear()
-            self.closed.extend(others)
-        self.closed.append(view)
+        was_open = self.positions.pop(row.position_id, None) is not None
+        if was_open or row.position_id not in self.dusty:  # else it ended before, and its dust went along now
+            ends = self.closed if row.entries else self.swept
+            if self.closed_before(row.position_id) is not None:  # a late fill had brought it back
+                others = [old for old in ends if old.position_id != row.position_id]
+                ends.clear()
+                ends.extend(others)
+            ends.append(closed_view(row))
+        self._forget_dust(row)
         if row.dust_quantity > 0:
-            self._dust_of[row.position_id] = row.dust_quantity
-            self.dust[base] = plus(self.dust.get(base, ZERO), row.dust_quantity)
+            self._note_dust(row)
 
     def closed_before(self, position_id: PositionId) -> ClosedPosition | None:
         """An earlier end of a position among the newest; ``None``: it has not ended yet, or long ago."""
-        for old in reversed(self.closed):
-            if old.position_id == position_id:
-                return old
+        for ends in (self.closed, self.swept):
+            for old in reversed(ends):
+                if old.position_id == position_id:
+                    return old
         return None
+
+    # Dust -----------------------------------------------------------------------------------------------------
+
+    def _note_dust(self, row: Position) -> None:
+        base = row.symbol.partition("/")[0]
+        self.dusty[row.position_id] = row
+        self._left[base] = plus(self._left.get(base, ZERO), row.dust_quantity)
+
+    def _forget_dust(self, row: Position) -> None:
+        old = self.dusty.pop(row.position_id, None)
+        if old is not None:
+            base = row.symbol.partition("/")[0]
+            self._left[base] = minus(self._left[base], old.dust_quantity)
+
+    @property
+    def dust(self) -> Mapping[str, Decimal]:
+        """Base coin to units that closed positions left behind and that the ledger still has.
+
+        What the venue converted or somebody sold by hand is gone from the ledger, and is no dust any more.
+        """
+        if self._dust_version != self.version:
+            held: dict[str, Decimal] = {}
+            for position in self.positions.values():
+                base = position.symbol.partition("/")[0]
+                held[base] = plus(held.get(base, ZERO), position.quantity)
+            found = {}
+            for coin, left in self._left.items():
+                there = min(left, minus(self.balance(coin), held.get(coin, ZERO)))
+                if there > 0:
+                    found[coin] = there
+            self._dust, self._dust_version = found, self.version
+        return self._dust
 
     def attempts_list(self, intent_id: IntentId) -> Sequence[Attempt]:
         """Attempts of a live intent, oldest first."""

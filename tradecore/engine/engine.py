@@ -12,6 +12,7 @@ from tradecore.engine.breaker import Breaker
 from tradecore.engine.config import EngineConfig
 from tradecore.engine.contact import Contact
 from tradecore.engine.desk import Desk, Outside, Tally
+from tradecore.engine.dust import Dust
 from tradecore.engine.execution import Execution
 from tradecore.engine.exits import Exits
 from tradecore.engine.fillwatch import FillWatch
@@ -97,6 +98,7 @@ class Engine:
             scanner=self.scanner,
             pipeline=self.pipeline,
             exits=self.exits,
+            dust=Dust(desk, self.exits),
         )
         self.stopped = asyncio.Event()
         self.stop_reason = ""

@@ -106,6 +106,17 @@ class Exits:
             )  # fmt: skip
         return await self._round(position_id, trigger.by, price)
 
+    async def begin(self, position_id: PositionId, by: str, price: Decimal) -> str:
+        """Begin to leave a position that was made durable with the reason for which it is to be left.
+
+        Args:
+            by: The guest that asked for it.
+            price: What the market showed when it was decided, quote per base.
+        Returns:
+            What was done, for whoever asked.
+        """
+        return await self._round(position_id, by, price)
+
     def resume(self) -> None:
         """Go on with every position that is to be left and that nobody works on: at a start, and looked at again."""
         if self._desk.stopping:

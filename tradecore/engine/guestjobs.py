@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import orjson
 
 from tradecore.engine.desk import Desk
+from tradecore.engine.dust import Dust
 from tradecore.engine.exits import Exits
 from tradecore.engine.jobs import Jobs
 from tradecore.engine.levels import Trigger
@@ -37,10 +38,12 @@ class GuestJobs:
         scanner: Scanner,
         pipeline: Pipeline,
         exits: Exits,
+        dust: Dust,
     ) -> None:
         self._desk = desk
         self._pipeline = pipeline
         self._exits = exits
+        self._dust = dust
         self._jobs = jobs
         self._pictures = pictures
         self._scanner = scanner
@@ -72,19 +75,25 @@ class GuestJobs:
             desk.alert(alert.name, alert.severity, alert.text, by=plugin, resolved=alert.resolved)
         for tune in answer.tunes:
             await self.tune(plugin, tune)
+        if answer.merges is not None:
+            await self._dust.merge(plugin, answer.merges)
         for signal in answer.signals:
             await self._propose(signal)
 
     async def _propose(self, signal: Signal) -> None:
-        """Carry out a signal: an entry goes the way of all entries, a sell leaves the position that it names."""
+        """Carry out a signal: an entry goes the way of all entries, a sell leaves the position that it names.
+
+        A sell that names none is for the dust that earlier positions on the symbol left behind.
+        """
         if signal.side is Side.BUY:
             await self._pipeline.propose(signal)
             return
+        if signal.position_id is None:
+            await self._dust.sell(signal)
+            return
         price = self._desk.mark(signal.symbol)
-        if signal.position_id is None or price is None:
-            self._desk.alert(
-                "signal_refused", "warning", f"{signal.plugin}: a sell of {signal.symbol} names no position"
-            )
+        if price is None:
+            self._desk.alert("signal_refused", "warning", f"{signal.plugin}: {signal.symbol} has no price to sell at")
             return
         await self._exits.leave(signal.position_id, Trigger(Reason.LEAVE, signal.plugin, None), price)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
 from tradecore.engine.portfolio import close_position, open_position, with_fill
+from tradecore.engine.taking import merged_by, put_taken, take_dust
 from tradecore.model.events import PositionClosed, PositionOpened, PositionUpdated
 from tradecore.model.fill import VenueTrade
 from tradecore.model.intent import Intent
@@ -30,6 +31,12 @@ def move_position(desk: Desk, work: Transaction, intent: Intent, trade: VenueTra
         new = open_position(intent, trade, desk.rate)
         work.put(new)
         work.tell(PositionOpened(new.position_id, new.symbol, new.plugin, new.quantity, new.average_price), ids)
+        by = merged_by(desk, new.symbol)
+        if by:
+            new = take_dust(desk, work, new)
+            if new.taken:
+                put_taken(work, new, by)
+                work.tell(position_updated(desk, new, "dust"), ids)
         return new
     if old.state is PositionState.CLOSED:  # a late fill: what was dust is position again
         old = old._replace(state=PositionState.OPEN, quantity=old.dust_quantity, dust_quantity=ZERO, closed_ms=None)
@@ -69,11 +76,12 @@ def close_if_unsellable(desk: Desk, work: Transaction, position: Position, reaso
         )
     )  # fmt: skip
     tally = desk.tally
+    trips = 1 if closed.entries else 0  # dust that was sold by itself is no round trip
     before = desk.books.closed_before(closed.position_id)
     if before is not None:  # a late fill had brought it back: it has ended once
-        tally.positions_closed -= 1
+        tally.positions_closed -= trips
         pnl = minus(pnl, before.realised_pnl_quote)
     rate = instrument.quote_rate if instrument is not None else ONE
-    tally.positions_closed += 1
+    tally.positions_closed += trips
     tally.realised_pnl = plus(tally.realised_pnl, times(pnl, rate))
     return closed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import NamedTuple
@@ -44,21 +44,47 @@ def lots_of(steps: Iterable[Step], positions: Iterable[Position], money: str) ->
 
     Args:
         steps: As `history` gives them.
-        positions: For the ends of those that are closed.
+        positions: For the ends of those that are closed, and for the dust that they took along.
         money: The account's currency.
     """
     ended: dict[str, int] = {
         p.position_id: p.closed_ms for p in positions if p.state is PositionState.CLOSED and p.closed_ms is not None
     }
     book = LotBook(money, ended)
+    takers = deque(sorted((p for p in positions if p.taken), key=lambda p: (p.opened_ms, p.position_id)))
     for step in steps:
+        for taker in _due(takers, step):
+            _take_along(book, taker)
         if isinstance(step, LotTrade):
             book.trade(step)
         else:
             for leg in step:
                 if leg.account == ASSETS:
                     book.transfer(leg)
+    for taker in takers:
+        _take_along(book, taker)
     return book
+
+
+def _due(takers: deque[Position], step: Step) -> Iterable[Position]:
+    """Positions that took dust along before a step: by their moment, and at the latest before they sell.
+
+    A moment of ours and one of the venue may be out of step by the difference of the clocks.
+    """
+    selling = isinstance(step, LotTrade) and step.side is Side.SELL
+    at_ms = step.at_ms if isinstance(step, LotTrade) else step[0].at_ms
+    while takers and (takers[0].opened_ms < at_ms or (selling and takers[0].opened_ms == at_ms)):
+        yield takers.popleft()
+    if isinstance(step, LotTrade) and selling:
+        for taker in [taker for taker in takers if taker.position_id == step.position_id]:
+            takers.remove(taker)
+            yield taker
+
+
+def _take_along(book: LotBook, taker: Position) -> None:
+    base = taker.symbol.partition("/")[0]
+    for position_id, quantity in taker.taken.items():
+        book.take_along(base, quantity, position_id, taker.position_id, taker.opened_ms)
 
 
 def history(fills: Iterable[Fill], postings: Iterable[Posting]) -> Sequence[Step]:

@@ -135,15 +135,20 @@ def _lots(rows: LedgerRows, book: LotBook) -> Iterable[str]:
 
 
 def _positions(rows: LedgerRows, book: LotBook) -> Iterable[str]:
-    """What a position holds or left as dust is its lots, and what others took of them: sales by hand, others' fees."""
+    """What a position holds or left as dust is its lots, and what others took of them: sales by hand, others' fees.
+
+    Dust that a later position took along is a part of what was taken of the one's lots, and of the other's lots.
+    """
     have: dict[str, Decimal] = {}
     for lot in book.lots():
         have[lot.owner] = plus(have.get(lot.owner, ZERO), lot.quantity)
     for part in book.taken:
         if part.owner and part.owner != part.position_id:
             have[part.owner] = plus(have.get(part.owner, ZERO), part.quantity)
+    for moved in book.moved:
+        have[moved.owner] = plus(have.get(moved.owner, ZERO), moved.quantity)
     for position in rows.positions:
-        kept = plus(position.quantity, position.dust_quantity)
+        kept = exact_sum((position.quantity, position.dust_quantity, position.dust_gone))
         found = have.get(position.position_id, ZERO)
         if kept != found:
             name = f"position {position.position_id} of {position.symbol}"

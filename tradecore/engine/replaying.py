@@ -16,6 +16,7 @@ from tradecore.model.events import (
     BookedEvent,
     BudgetReleased,
     BudgetReserved,
+    DustTaken,
     Ids,
     IntentCleared,
     IntentCreated,
@@ -38,7 +39,7 @@ from tradecore.model.intent import INTENT_LIVE, IntentState
 from tradecore.model.order import AttemptState
 from tradecore.model.position import Position, PositionState, realised_pnl_quote
 from tradecore.model.reasons import Reason
-from tradecore.model.units import ZERO, PositionId, Side, canonical, minus, plus, times
+from tradecore.model.units import ZERO, PositionId, Side, canonical, minus, plus, ratio, times
 
 
 class Difference(NamedTuple):
@@ -180,6 +181,8 @@ class Rebuilt:
                 self._compare_position(sequence, event)
             case PositionClosed():
                 self._close(sequence, event)
+            case DustTaken():
+                self._take_dust(sequence, event)
             case TradingStateChanged():
                 self.state = event.new
             case SessionStarted():
@@ -321,6 +324,29 @@ class Rebuilt:
             self._contradict(sequence, what, position.average_price, event.average_price)
         if isinstance(event, PositionOpened):
             position = position._replace(plugin=event.plugin)
+        self.positions[event.position_id] = known._replace(position=position, sequence=sequence)
+
+    def _take_dust(self, sequence: int, event: DustTaken) -> None:
+        """Move dust from the positions that left it to the one that took it along."""
+        for position_id, quantity in event.taken.items():
+            left = self.positions.get(position_id)
+            if left is not None:  # else it ended before the beginning
+                dust, gone = minus(left.position.dust_quantity, quantity), plus(left.position.dust_gone, quantity)
+                position = left.position._replace(dust_quantity=dust, dust_gone=gone)
+                self.positions[position_id] = left._replace(position=position, sequence=sequence)
+        known = self.positions.get(event.position_id)
+        if known is None:
+            price = ratio(event.cost_quote, event.quantity)
+            fresh = Position(
+                PositionId(event.position_id), event.symbol, event.plugin, "", ZERO, price, 0, 0, price, price
+            )
+            known = RebuiltPosition(fresh, sequence, True)
+        position = known.position._replace(
+            quantity=plus(known.position.quantity, event.quantity), taken=event.taken, taken_quote=event.cost_quote
+        )
+        if position.quantity != event.position_quantity:
+            what = f"position {event.position_id} quantity"
+            self._contradict(sequence, what, position.quantity, event.position_quantity)
         self.positions[event.position_id] = known._replace(position=position, sequence=sequence)
 
     def _close(self, sequence: int, event: PositionClosed) -> None:

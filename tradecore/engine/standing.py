@@ -75,7 +75,7 @@ class Standing:
             ("closed", mine.state is closed, row.state is closed),
         ]
         fields = ["quantity", "average_price", "bought_quantity", "bought_quote", "sold_quantity", "sold_quote",
-                  "base_fees", "dust_quantity", "entries"]  # fmt: skip
+                  "base_fees", "dust_quantity", "dust_gone", "taken_quote", "entries"]  # fmt: skip
         if known.fees_known or mine.state is closed:
             fields.append("fees_quote")
         pairs += [(field, getattr(mine, field), getattr(row, field)) for field in fields]

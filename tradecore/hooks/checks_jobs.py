@@ -54,7 +54,10 @@ def job_answer(answer: object, plugin: str) -> JobAnswer | None:
         state = json.loads(text)
     locks = tuple(_lock(lock, plugin) for lock in several("Lock", answer.locks))
     alerts = tuple(_alert(alert) for alert in several("Alert", answer.alerts))
-    return JobAnswer(tunes, signals, state, locks, alerts)
+    merges = answer.merges
+    if merges is not None:
+        merges = tuple(plain_text("a symbol of merges", symbol) for symbol in several("symbols", merges))
+    return JobAnswer(tunes, signals, state, locks, alerts, merges)
 
 
 def _alert(alert: object) -> Alert:

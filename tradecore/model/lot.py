@@ -91,6 +91,17 @@ class Taken(NamedTuple):
         return minus(self.proceeds, self.cost)
 
 
+class Moved(NamedTuple):
+    """A part of a lot that a position took along; nothing left the account."""
+
+    coin: str
+    owner: str
+    """Whose it was."""
+    quantity: Decimal
+    position_id: str
+    """Whose it is."""
+
+
 class LotTrade(NamedTuple):
     """One trade as the lots see it, ours or somebody else's on the account."""
 
@@ -141,6 +152,7 @@ class LotBook:
         self.added: Final[list[Lot]] = []
         """Lots as they came, a fee in the same coin taken off."""
         self.taken: Final[list[Taken]] = []
+        self.moved: Final[list[Moved]] = []
         self.short: Final[dict[str, Decimal]] = {}
         """Coin to units that left though no lot had them: coins that were never adopted, sold by somebody else."""
 
@@ -204,6 +216,28 @@ class LotBook:
             cause = _Cause(_WHY.get(leg.kind, Why.EXTERNAL), leg.posting_id, NO_OWNER, leg.at_ms)
             self._take(leg.currency, leg.amount.copy_negate(), cause, NO_OWNER)
 
+    def take_along(self, coin: str, quantity: Decimal, owner: str, position_id: str, at_ms: int) -> None:
+        """Let a position take dust along: lots change their owner, and keep their moment and cost.
+
+        Args:
+            owner: Position that left it; where less of it is there, the rest comes out of what belongs to no position.
+        """
+        left = quantity
+        for lots in self._free(coin, owner, at_ms, but=position_id):
+            lot = lots.popleft()
+            part = min(left, lot.quantity)
+            left = minus(left, part)
+            whole = part == lot.quantity
+            cost = lot.cost if whole or lot.price is None else times(lot.price, part)
+            self.moved.append(Moved(coin, lot.owner, part, position_id))
+            owned = self._lots[coin].setdefault(position_id, deque())
+            owned.append(lot._replace(owner=position_id, quantity=part, cost=cost))
+            if not whole:
+                rest = minus(lot.cost, cost) if lot.cost is not None and cost is not None else None
+                lots.appendleft(lot._replace(quantity=minus(lot.quantity, part), cost=rest))
+            if not left:
+                return
+
     def _add(self, lot: Lot) -> None:
         if lot.coin != self._money and lot.quantity:
             numbered = lot._replace(number=len(self.added))
@@ -236,19 +270,21 @@ class LotBook:
 
     def _sources(self, coin: str, owner: str, at_ms: int) -> Iterator[deque[Lot]]:
         """Lots to take from, the next one at the head: the owner's, then nobody's and dust, then other positions'."""
+        yield from self._free(coin, owner, at_ms)
+        while queues := [lots for lots in self._lots.get(coin, {}).values() if lots]:
+            yield min(queues, key=lambda lots: lots[0].number)
+
+    def _free(self, coin: str, owner: str, at_ms: int, *, but: str = "") -> Iterator[deque[Lot]]:
+        """The owner's lots, then those of nobody and dust, those of `but` apart."""
         owners = self._lots.get(coin, {})
         if owner:
             while owners.get(owner):
                 yield owners[owner]
             owners.pop(owner, None)
-        for free in (True, False):
-            while True:
-                queues = [
-                    lots for name, lots in owners.items() if lots and free is (not name or self.is_dust(name, at_ms))
-                ]
-                if not queues:
-                    break
-                yield min(queues, key=lambda lots: lots[0].number)
+        while queues := [
+            lots for name, lots in owners.items() if lots and (not name or (name != but and self.is_dust(name, at_ms)))
+        ]:
+            yield min(queues, key=lambda lots: lots[0].number)
 
     def _split(self, lot: Lot, part: Decimal, cause: _Cause, got: _Sale | None = None) -> Lot:
         """Take a part out of a lot; what is returned is the rest."""

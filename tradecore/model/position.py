@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tradecore.model.reasons import Reason
-from tradecore.model.units import ZERO, PositionId, minus, plus, ratio, times
+from tradecore.model.units import ZERO, PositionId, exact_sum, minus, plus, ratio, times
 
 
 class PositionState(enum.StrEnum):
@@ -38,7 +38,7 @@ class Levels(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Base coin held for one idea. Quantities are sums of fills less fees taken in base."""
+    """Base coin held for one idea. Quantities are sums of fills less fees taken in base, and of dust taken along."""
 
     position_id: PositionId
     symbol: str
@@ -72,7 +72,13 @@ class Position(NamedTuple):
     exit_attempts: int = 0
     unsellable_since_ms: int | None = None
     dust_quantity: Decimal = ZERO
-    """Base units left behind at the close, booked as a dust lot."""
+    """Base units left behind at the close and not taken along since: a dust lot of the account."""
+    dust_gone: Decimal = ZERO
+    """Base units left behind that a later position took along (R50)."""
+    taken: Mapping[str, Decimal] = {}
+    """Position id to the dust of it, base units, that this one took along: it is sold with what was bought."""
+    taken_quote: Decimal = ZERO
+    """What that dust had cost, in quote units."""
 
 
 class ClosedPosition(NamedTuple):
@@ -92,10 +98,11 @@ class ClosedPosition(NamedTuple):
 def realised_pnl_quote(position: Position) -> Decimal:
     """Sold less bought less fees; quantity still held or left as dust counts at its average cost.
 
+    Dust that was taken along costs what it had cost the position that left it, so that each unit is paid for once.
     Fees taken in base show themselves as less to sell and are not subtracted twice.
     """
-    left = times(plus(position.quantity, position.dust_quantity), position.average_price)
-    cost = minus(position.bought_quote, left)
+    left = times(exact_sum((position.quantity, position.dust_quantity, position.dust_gone)), position.average_price)
+    cost = minus(plus(position.bought_quote, position.taken_quote), left)
     return minus(minus(position.sold_quote, cost), position.fees_quote)
 
 

@@ -69,6 +69,7 @@ class Reason(enum.StrEnum):
     TIME_TO_LIVE = "TIME_TO_LIVE"
     LEAVE = "LEAVE"  # the guest's own condition at a close
     ADD = "ADD"
+    DUST_SWEPT = "DUST_SWEPT"  # what earlier positions left behind can be sold
 
     # What one attempt met at the venue.
     ACCEPTED = "ACCEPTED"

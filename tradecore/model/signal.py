@@ -111,6 +111,9 @@ class JobAnswer(NamedTuple):
     operator lifts them; one that is proposed again without newer evidence (`since_ms`) changes nothing."""
     alerts: tuple[Alert, ...] = ()
     """What a person should look at; each becomes an `alert_fired` event with the guest's name."""
+    merges: tuple[str, ...] | None = None
+    """Symbols on which the next position takes along what earlier ones left behind as dust, until the next answer that
+    names any; ``None`` leaves it as it is."""
 
 
 class Keep(NamedTuple):

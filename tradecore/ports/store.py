@@ -36,8 +36,8 @@ class Loaded(NamedTuple):
     """``None`` on a fresh state."""
     last_sequence: int
     """Sequence of the newest booked event; 0 on a fresh state."""
-    dust: Mapping[str, Decimal]
-    """Base coin to units left behind by closed positions."""
+    dusty: Sequence[Position]
+    """Closed positions that left something behind that no later one has taken along, oldest first."""
     recent: Sequence[Attempt] = ()
     """Settled attempts of the 24 hours before the newest one, in the order in which they were settled."""
 

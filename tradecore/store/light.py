@@ -159,11 +159,12 @@ class Rows:
         return self._list(IntentRow, "created_ms", "intent_id", wanted, status="state", reason="reason")
 
     def closed(self, wanted: Filter) -> Sequence[ClosedPosition]:
-        """Finished round trips by the moment of their end."""
+        """Finished round trips by the moment of their end; dust that was sold by itself is none."""
         status = wanted._replace(status=(str(PositionState.CLOSED),))
         return [
             closed_view(one)
             for one in self._list(Position, "closed_ms", "position_id", status, status="state", reason="close_reason")
+            if one.entries
         ]
 
     def open_positions(self) -> Sequence[Position]:

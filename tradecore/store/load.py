@@ -10,7 +10,7 @@ from tradecore.model.intent import IntentRow, Reservation
 from tradecore.model.order import Attempt
 from tradecore.model.position import Position, closed_view
 from tradecore.model.records import Memory, Run, TradingRecord
-from tradecore.model.units import EXACT, ZERO, plus
+from tradecore.model.units import EXACT, ZERO
 from tradecore.ports.store import Loaded
 from tradecore.store.statements import Raw, Statements
 from tradecore.store.tables import ACTIVE, LIVE_INTENT, NOT_CLOSED, UNSETTLED
@@ -29,9 +29,8 @@ def load_picture(raw: Raw, sql: Statements) -> Loaded:
         trading = sql.fetch(raw, TradingRecord)
         runs = sql.fetch(raw, Run, "ORDER BY number DESC LIMIT 1")
         unsettled = f"{UNSETTLED} OR intent_id IN (SELECT intent_id FROM intent WHERE {LIVE_INTENT})"
-        newest = sql.fetch(
-            raw, Position, f"WHERE NOT ({NOT_CLOSED}) ORDER BY closed_ms DESC, position_id DESC LIMIT {CLOSED_MAX}"
-        )
+        ended = f"WHERE NOT ({NOT_CLOSED}) AND entries > 0"  # dust that was sold by itself is no round trip
+        newest = sql.fetch(raw, Position, f"{ended} ORDER BY closed_ms DESC, position_id DESC LIMIT {CLOSED_MAX}")
         return Loaded(
             intents=sql.fetch(raw, IntentRow, f"WHERE {LIVE_INTENT} ORDER BY created_ms, intent_id"),
             attempts=sql.fetch(raw, Attempt, f"WHERE {unsettled} ORDER BY prepared_ms, intent_id, number"),
@@ -43,7 +42,12 @@ def load_picture(raw: Raw, sql: Statements) -> Loaded:
             trading=trading[0] if trading else None,
             last_run=runs[0] if runs else None,
             last_sequence=int(sql.rows(raw, "SELECT max(sequence) FROM event")[0][0] or 0),
-            dust=_sum_dust(raw, sql),
+            dusty=sql.fetch(
+                raw,
+                Position,
+                f"WHERE NOT ({NOT_CLOSED}) AND dust_quantity <> ? ORDER BY closed_ms, position_id",
+                ("0" if sql.sqlite else ZERO,),
+            ),
             recent=_recent(raw, sql),
         )
     finally:
@@ -68,13 +72,4 @@ def sum_balances(raw: Raw, sql: Statements) -> Mapping[tuple[str, str], Decimal]
     for account, currency, amount in sql.rows(raw, "SELECT account, currency, amount FROM posting"):
         key = (account, currency)
         totals[key] = EXACT.add(totals.get(key, ZERO), Decimal(amount))
-    return dict(sorted(totals.items()))
-
-
-def _sum_dust(raw: Raw, sql: Statements) -> Mapping[str, Decimal]:
-    query = f"SELECT symbol, dust_quantity FROM position WHERE NOT ({NOT_CLOSED}) AND dust_quantity <> ?"
-    totals: dict[str, Decimal] = {}
-    for symbol, quantity in sql.rows(raw, query, ("0" if sql.sqlite else ZERO,)):
-        base = symbol.partition("/")[0]
-        totals[base] = plus(totals.get(base, ZERO), Decimal(quantity))
     return dict(sorted(totals.items()))

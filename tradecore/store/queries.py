@@ -152,7 +152,7 @@ class Reader:
     def closed(self, limit: int = 100) -> Sequence[ClosedPosition]:
         """Finished round trips by the moment of their end."""
         rest = f"WHERE NOT ({NOT_CLOSED}) ORDER BY closed_ms DESC, position_id DESC LIMIT ?"
-        return [closed_view(position) for position in self._fetch(Position, rest, (limit,))]
+        return [closed_view(position) for position in self._fetch(Position, rest, (limit,)) if position.entries]
 
     def reservations(self) -> Sequence[Reservation]:
         """Active reservations, oldest first."""

@@ -80,8 +80,8 @@ def _choice(words: Any, **options: Any) -> Any:
     return Field(sa_column=Column(Choice(words), **({"nullable": False} | options)))
 
 
-def _nested(hint: Any) -> Any:
-    return Field(sa_column=Column(Nested(hint), nullable=False))
+def _nested(hint: Any, **options: Any) -> Any:
+    return Field(sa_column=Column(Nested(hint), nullable=False, **options))
 
 
 class IntentTable(_Base, table=True):
@@ -250,6 +250,9 @@ class PositionTable(_Base, table=True):
     exit_attempts: int = _whole()
     unsellable_since_ms: int | None = _whole(nullable=True)
     dust_quantity: Decimal = _money()
+    dust_gone: Decimal = _money(server_default=text("'0'"))
+    taken: Mapping[str, Decimal] = _nested(Mapping[str, Decimal], server_default=text("'{}'"))
+    taken_quote: Decimal = _money(server_default=text("'0'"))
 
 
 class ReportTable(_Base, table=True):

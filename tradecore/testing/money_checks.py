@@ -82,8 +82,8 @@ def budget_kept(case: Case) -> Iterator[str]:
         if fill.position_id is not None:
             by_position[fill.position_id].append(_base_moved(fill))
     for position in case.records.positions:
-        moved = exact_sum(by_position.pop(position.position_id, []))
-        kept = plus(position.quantity, position.dust_quantity)
+        moved = exact_sum((*by_position.pop(position.position_id, []), *position.taken.values()))
+        kept = exact_sum((position.quantity, position.dust_quantity, position.dust_gone))
         if kept != max(ZERO, moved):
             yield f"position {position.position_id} of {position.symbol} holds {kept}, its fills sum to {moved}"
         if position.state is PositionState.CLOSED and position.quantity:

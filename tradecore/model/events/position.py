@@ -79,6 +79,24 @@ class PositionClosed(NamedTuple):
     dust_quantity: Decimal
 
 
+@event_kind("dust_taken", Taxonomy.ORDER, booked=True)
+class DustTaken(NamedTuple):
+    """A position took dust of earlier ones along: its exit sells both (R50)."""
+
+    position_id: str
+    symbol: str
+    plugin: str
+    """The guest that asked for it."""
+    quantity: Decimal
+    """Base units, of all together."""
+    cost_quote: Decimal
+    """What they had cost."""
+    taken: Mapping[str, Decimal]
+    """Position that left it to base units."""
+    position_quantity: Decimal
+    """What the position holds with it."""
+
+
 @event_kind("trailing_update", Taxonomy.ORDER, booked=True)
 class TrailingUpdate(NamedTuple):
     """A stop moved up."""
