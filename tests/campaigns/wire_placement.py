@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 from tests.campaigns.wire_stage import Act, Played, Scene, play
-
 from tradecore.model.events import OrderAck, OrderAttempt, OrderDone, OrderFailed
 from tradecore.model.order import AttemptState, Outcome
 from tradecore.model.places import STORE_FILE
