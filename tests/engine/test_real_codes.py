@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from tradecore.engine.state import change_trading_state
 from tradecore.model.events import (
     AlertFired,
     ClockSkew,
@@ -17,12 +18,21 @@ from tradecore.model.events import (
     TradingStateChanged,
 )
 from tradecore.model.intent import IntentState
-from tradecore.model.order import NewOrder, Outcome, Placement, PlacementKind
+from tradecore.model.order import Done, NewOrder, OrderRequest, Outcome, Placement, PlacementKind
 from tradecore.model.portfolio import TradingState
 from tradecore.model.position import PositionState
 from tradecore.model.reasons import Reason
-from tradecore.model.units import Side, TimeInForce
-from tradecore.testing.factories import ScriptedSource, closing_at, leader, router, row_close_ms, sizer, wisher
+from tradecore.model.units import Side, TimeInForce, add_bps
+from tradecore.testing.factories import (
+    ScriptedSource,
+    closing_at,
+    leader,
+    make_guest,
+    router,
+    row_close_ms,
+    sizer,
+    wisher,
+)
 from tradecore.testing.harness import at, twin_of
 from tradecore.venues.classify import RawReply, classify_cancel, classify_place, classify_read
 from tradecore.venues.rules import BINANCE, MEXC
@@ -300,9 +310,6 @@ def test_f44_reads_cancels_and_exits_are_tried_on_slowly(run, scene):
 
 def _by_symbol(rungs):
     """A router with one rung a symbol."""
-    from tradecore.model.order import Done, OrderRequest
-    from tradecore.model.units import add_bps
-    from tradecore.testing.factories import make_guest
 
     def route_order(intent, book, attempts, now_ms):
         if intent.reduces:
@@ -457,7 +464,6 @@ def test_r21_a_time_stamp_outside_the_window_is_measured_and_entries_halt_until_
 
 def test_r21_an_operators_halt_outlives_a_clock_that_is_good_again(run, scene):
     """Two causes: the clock is good again, and the operator's word still stands."""
-    from tradecore.engine.state import change_trading_state
 
     def begin(engine):
         desk, faults = engine.desk, twin_of(engine).faults

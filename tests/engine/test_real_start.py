@@ -7,6 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from tradecore.app.plain import twin_plan
+from tradecore.app.session import STORE_FILE, TWIN_FILE
+from tradecore.clocks.clock import LoopClock
+from tradecore.clocks.ids import SeededChance
+from tradecore.clocks.loop import MarketLoop
 from tradecore.errors import RetryableVenueError, StartRefused, VenueRefused
 from tradecore.model.events import (
     AlertFired,
@@ -30,7 +35,9 @@ from tradecore.testing.factories import (
     sizer,
     wisher,
 )
-from tradecore.testing.harness import Scene, SnapshotStore, at, play, twin_of
+from tradecore.testing.harness import Scene, SnapshotStore, at, play, prepared_of, twin_of
+from tradecore.testing.records import records_of
+from tradecore.venues.twin.build import open_twin
 from tradecore.venues.twin.venue import TwinVenue
 
 IOC, GTC = TimeInForce.IOC, TimeInForce.GTC
@@ -62,9 +69,6 @@ def killed(tmp_path, scene, begin=None, commit=None, after="after"):
 
 def holding(folder, state):
     """Tell whether a folder's store holds an attempt in a state."""
-    from tradecore.app.session import STORE_FILE
-    from tradecore.testing.records import records_of
-
     return any(a.state is state for a in records_of(folder / STORE_FILE).attempts)
 
 
@@ -299,15 +303,6 @@ def test_f2_a_send_that_a_crash_cut_off_is_adopted(tmp_path):
 
 def _arrive(scene, folder):
     """Place at the twin what the store of a folder has as SENDING."""
-    from tradecore.app.plain import twin_plan
-    from tradecore.app.session import STORE_FILE, TWIN_FILE
-    from tradecore.clocks.clock import LoopClock
-    from tradecore.clocks.ids import SeededChance
-    from tradecore.clocks.loop import MarketLoop
-    from tradecore.testing.harness import prepared_of
-    from tradecore.testing.records import records_of
-    from tradecore.venues.twin.build import open_twin
-
     prepared = prepared_of(scene)
     (attempt,) = [a for a in records_of(folder / STORE_FILE).attempts if a.state is AttemptState.SENDING]
     loop = MarketLoop()
@@ -385,8 +380,6 @@ def test_f34_a_store_older_than_its_journal_is_named(tmp_path):
 
 
 def _put_back_the_store(old, folder):
-    from tradecore.app.session import STORE_FILE
-
     for name in (STORE_FILE, f"{STORE_FILE}-wal", f"{STORE_FILE}-shm"):
         (folder / name).unlink(missing_ok=True)
         if (old / name).exists():

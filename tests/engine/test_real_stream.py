@@ -18,7 +18,8 @@ from tradecore.model.events import (
     SweepReport,
     TradingStateChanged,
 )
-from tradecore.model.order import AttemptState, Outcome
+from tradecore.model.order import AttemptState, Cancelation, CancelKind, Outcome, Placement, PlacementKind
+from tradecore.model.reasons import Reason
 from tradecore.model.units import TimeInForce
 from tradecore.ports.hints import OrderHint
 from tradecore.testing.factories import ScriptedSource, closing_at, router, row_close_ms, wisher
@@ -277,13 +278,8 @@ def test_f50_endpoints_cut_one_by_one_and_restored_in_any_order(run, scene):
             def cut(name):
                 async def closed(*arguments):
                     if name == "place":
-                        from tradecore.model.order import Placement, PlacementKind
-                        from tradecore.model.reasons import Reason
-
                         return Placement(PlacementKind.UNKNOWN, Reason.OUTCOME_UNKNOWN, "", "cut")
                     if name == "cancel":
-                        from tradecore.model.order import Cancelation, CancelKind
-
                         return Cancelation(CancelKind.UNKNOWN, "", "cut")
                     raise RetryableVenueError(f"{name} is cut")
 
