@@ -17,6 +17,7 @@ class Signal(NamedTuple):
     signal_id: SignalId
     """Hash of plugin, symbol, side and row: the same wish twice is one signal."""
     plugin: str
+    """The guest; where a job proposes one, empty is its own name, which it need not know."""
     symbol: str
     side: Side
     decided_ms: int
