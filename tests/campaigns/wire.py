@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.campaigns.wire_faults import CASES, Case
-from tests.campaigns.wire_placement import ROWS, deal
+from tests.campaigns.wire_placement import QUICK, ROWS, deal
 from tests.campaigns.wire_processes import kill_and_start
 from tests.campaigns.wire_stage import WIRES, Played, Scene, play
 from tests.canary import KEY, KEY_FILE, SECRET, SECRET_FILE
@@ -58,7 +58,7 @@ def figures(played: Played) -> dict[str, Any]:
 
 def run_placements(wire: str, folder: Path, speed: float, seed: int) -> dict[str, Any]:
     """Play the placement table on one wire."""
-    played, fates = deal(Scene(wire, seed=seed, speed=speed, for_s=600), folder)
+    played, fates = deal(Scene(wire, seed=seed, speed=speed, **QUICK), folder)
     wrong = [f"{fate.row.fault} {fate.wire_id}: {fate.wrong}" for fate in fates if fate.wrong]
     other = [
         f"{fate.row.fault}: expected the venue to {'have' if fate.row.exists else 'lack'} it" for fate in fates

@@ -17,8 +17,6 @@ from tradecore.venues.twin.wire.desk import ReadLag
 
 FIRST_S = 12
 """Market seconds before a fault begins."""
-SPELL_S = 170
-"""Market seconds that it lasts."""
 Asked = tuple[str, float] | tuple[str, float, float] | tuple[str, float, float | None, int]
 
 #: Orders that stand: one rung that waits for its price and is taken back soon.
@@ -39,14 +37,14 @@ class Case(NamedTuple):
     wires: tuple[str, ...] = WIRES
 
 
-def spell(*asked: Asked, seconds: float = SPELL_S) -> Story:
+def spell(*asked: Asked) -> Story:
     """A story in which some faults hit for a while: name, share, argument, times."""
 
     async def story(act: Act) -> None:
         await act.wait(FIRST_S)
         for one in asked:
             act.faults.ask(*one)
-        await act.wait(seconds)
+        await act.wait(act.spell_s)
         act.faults.clear()
 
     return story
@@ -78,7 +76,7 @@ async def _filters(act: Act) -> None:
         item = act.desk.market.instruments[symbol]
         tick, lot = (canonical(times(step, Decimal(10))) for step in (item.tick_size, item.lot_size))
         act.desk.change_symbol(symbol, {"tick_size": tick, "lot_size": lot, "min_notional_quote": "20"})
-        await act.wait(SPELL_S / len(act.symbols))
+        await act.wait(act.spell_s / len(act.symbols))
 
 
 async def _statuses(act: Act) -> None:
@@ -90,7 +88,7 @@ async def _statuses(act: Act) -> None:
     act.desk.change_symbol(third, {"api": False})
     await act.wait(60)
     act.desk.change_symbol(fourth, {"status": "BREAK"})
-    await act.wait(SPELL_S - 60)
+    await act.wait(act.spell_s - 60)
     for symbol in (first, second, fourth):
         act.desk.change_symbol(symbol, {"status": "TRADING"})
     act.desk.change_symbol(third, {"api": True})
@@ -118,7 +116,7 @@ async def _lagging_balances(act: Act) -> None:
     await act.wait(FIRST_S)
     act.desk.lag = act.desk.lag._replace(balance_ms=20_000)
     act.faults.ask("balance_lag", 0.5, 30_000)
-    await act.wait(SPELL_S)
+    await act.wait(act.spell_s)
     act.faults.clear()
     act.desk.lag = ReadLag()
 
@@ -128,7 +126,7 @@ async def _lagging_reads(act: Act) -> None:
     act.desk.lag = ReadLag(memory_ms=4_000, database_ms=7_000)
     act.faults.ask("stale_executed", 0.3)
     act.faults.ask("read_lag", 0.3, 6_000)
-    await act.wait(SPELL_S)
+    await act.wait(act.spell_s)
     act.faults.clear()
     act.desk.lag = ReadLag()
 
@@ -137,19 +135,21 @@ async def _self_trades(act: Act) -> None:
     """Somebody else on the account keeps selling into our resting buys: the venue ends ours instead."""
     await act.wait(FIRST_S)
     act.faults.ask("no_liquidity", 0.7)
-    engine, met = act.desk.engine, 0
-    for number in range(int(SPELL_S * 4)):
+    engine, number = act.desk.engine, 0
+    end_s = act.clock.monotonic_s() + act.spell_s
+    while act.clock.monotonic_s() < end_s:
         for order in list(engine.open_orders.values()):
             if order.foreign or order.side is not Side.BUY:
                 continue
-            foreign = NewOrder(f"outside{number}x{met}", order.symbol, Side.SELL, TimeInForce.IOC, order.price,
-                               order.quantity)  # fmt: skip
+            number += 1
+            foreign = NewOrder(
+                f"outside{number}", order.symbol, Side.SELL, TimeInForce.IOC, order.price, order.quantity
+            )  # fmt: skip
             engine.place(foreign, act.desk.lead(), foreign=True, self_trade=SelfTrade.EXPIRE_BOTH)
             act.desk.settle()
-            met += order.status is OrderStatus.EXPIRED_IN_MATCH
+            act.faults.happened["self_trade"] += order.status is OrderStatus.EXPIRED_IN_MATCH
         await act.wait(0.25)
     act.faults.clear()
-    act.faults.happened["self_trade"] += met
 
 
 async def _swizzle(act: Act) -> None:

@@ -19,6 +19,14 @@ from tradecore.testing.records import records_of
 from tradecore.venues.twin.wire.auth import Request
 from tradecore.venues.twin.wire.spoil import Reply
 
+#: Many symbols and short lives: an order that nobody is sure of holds its symbol for a minute.
+QUICK: Mapping[str, Any] = {
+    "symbols": 16, "for_s": 480,
+    "sets": (
+        "signals_drop.drop_pct=0.1", "risk_limits.max_positions=40", 'exits.time_to_live="20s"', "size_fixed.amount=40",
+    ),
+}  # fmt: skip
+
 
 class Row(NamedTuple):
     """One row of the table, or a trap beside it."""

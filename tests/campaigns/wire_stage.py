@@ -110,6 +110,8 @@ class Scene(NamedTuple):
     """Market seconds per second of the wall."""
     for_s: int = 360
     """Market time that the program runs for."""
+    spell_s: int = 170
+    """Market time that a fault lasts."""
     sets: Sequence[str] = ()
     symbols: int = 6
     streams: bool = False
@@ -137,6 +139,7 @@ class Act:
         self.faults = self.desk.faults
         self.clock: Clock = stage.clock
         self.random = random.Random(stage.scene.seed)
+        self.spell_s = stage.scene.spell_s
 
     async def wait(self, seconds: float) -> None:
         """Let market time pass."""
