@@ -1,0 +1,1 @@
+"""Watch figures and events against rules, and tell people once."""
