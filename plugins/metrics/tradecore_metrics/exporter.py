@@ -31,6 +31,8 @@ class Exporter:
         file: The JSON file; ``None``: there is none.
         statsd: ``None``: nothing is sent.
         run_id: Stands in the file.
+        live: False where time is virtual: nobody outside can be waited for, so the file is written at the end, and that
+            is all.
     """
 
     def __init__(
@@ -41,25 +43,30 @@ class Exporter:
         file: Path | None,
         statsd: StatsD | None,
         run_id: str,
+        live: bool = True,
     ) -> None:
         self.bound: tuple[str, int] | None = None
         """Where the endpoint listens; ``None``: it does not."""
         self._figures: Final = figures
-        self._address: Final = address
+        self._address: Final = address if live else None
         self._file: Final = file
-        self._statsd: Final = statsd
+        self._statsd: Final = statsd if live else None
+        self._live: Final = live
         self._run_id: Final = run_id
         self._as_of_ms = 0
         self._failing: Final[set[str]] = set()
         self._alerts: Final[deque[Alert]] = deque()
         self._serving: asyncio.Task[None] | None = None
-        self._loop: Final = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: Final = asyncio.Event()
         self._closing = False
         self._thread: Final = threading.Thread(target=self._run, name=THREAD_NAME, daemon=True)
 
     def start(self) -> None:
         """Listen, and begin; a port in use is told once, and tried again at each export."""
+        if not self._live:
+            return
+        self._loop = asyncio.new_event_loop()
         listening = self._listen()
         if listening is not None:
             self._loop.call_soon(self._serve, listening)
@@ -74,6 +81,9 @@ class Exporter:
         """Export a last time and end the thread; False where that takes too long and the thread is left behind."""
         self._as_of_ms = as_of_ms
         self._closing = True
+        if self._loop is None:
+            self.export(as_of_ms, final=True)
+            return True
         self._poke()
         self._thread.join(_END_S)
         return not self._thread.is_alive()
@@ -123,11 +133,13 @@ class Exporter:
     # The thread -----------------------------------------------------------------------------------------------
 
     def _poke(self) -> None:
-        if self._thread.is_alive():
+        if self._loop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._wake.set)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+        made = self._loop
+        assert made is not None, "start makes it"
+        with asyncio.Runner(loop_factory=lambda: made) as runner:
             runner.run(self._work())
 
     async def _work(self) -> None:
@@ -141,6 +153,7 @@ class Exporter:
         self.export(self._as_of_ms, final=True)
 
     def _serve(self, listening: socket.socket) -> None:
+        assert self._loop is not None, "start makes it"
         self._serving = self._loop.create_task(Endpoint(self._figures).serve(listening))
 
     def _listen(self) -> socket.socket | None:

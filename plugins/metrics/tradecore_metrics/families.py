@@ -61,11 +61,11 @@ def _each(*values: str) -> tuple[tuple[str, ...], ...]:
 _DECISIONS: Final = (
     _counter("candidates", "Symbols judged at a row, by what became of them.", "outcome"),
     _counter("decisions", "Signals that were met, by what became of them.", "plugin", "outcome"),
-    _seconds("scan", "Wall time of judging one row; absent on virtual time.", buckets=_SCAN),
+    _seconds("scan", "Time that judging one row took; none on virtual time.", buckets=_SCAN),
     _gauge("risk_limit_used_ratio", "Newest value of a risk limit over its threshold.", "plugin", "limit"),
 )
 _ORDERS: Final = (
-    _counter("intents_created", "Intents that reserved money or coin.", "side", known=_each(*SIDES)),
+    _counter("intents_made", "Intents that reserved money or coin.", "side", known=_each(*SIDES)),
     _counter("intents_ended", "Intents that ended, by state and reason.", "side", "state", "reason"),
     _counter("intents_failed", "Intents that ended without a fill, by reason.", "side", "reason"),
     _counter("orders_sent", "Orders sent to the venue.", "side", known=_each(*SIDES)),
@@ -105,7 +105,8 @@ _VENUE: Final = (
     _counter("venue_errors", "Requests to the venue that failed, by error.", "operation", "error"),
     _counter("retries", "Reads and cancels tried again.", "operation"),
     _counter(
-        "rate_limit_hits", "Requests that our limiter or the venue made wait.", "by", known=_each("limiter", "venue")
+        "rate_limit_hits", "Requests that our limiter held back, or the venue refused.", "by",
+        known=_each("limiter", "venue"),
     ),
     _counter("rate_limit_wait_seconds", "Time that requests waited for their turn."),
     _counter(

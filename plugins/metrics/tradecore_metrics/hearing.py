@@ -144,7 +144,7 @@ class Hearing:
     # Orders ---------------------------------------------------------------------------------------------------
 
     def _intent_created(self, event: Any, ids: Ids, at_ms: int) -> None:
-        self._figures.count("intents_created", event.side)
+        self._figures.count("intents_made", event.side)
 
     def _intent_cleared(self, event: Any, ids: Ids, at_ms: int) -> None:
         self._figures.count("intents_ended", event.side, event.state, event.reason)
@@ -203,7 +203,7 @@ class Hearing:
         figures = self._figures
         figures.count("venue_calls", event.operation, "error" if event.error_class else "ok")
         if event.error_class:
-            figures.count("venue_errors", event.operation, event.error_class)
+            figures.count("venue_errors", event.operation, event.error_class.rstrip(": "))
         figures.observe("venue_call", event.latency_ms / 1_000, event.operation)
 
     def _rate_limit(self, event: Any, ids: Ids, at_ms: int) -> None:

@@ -114,6 +114,7 @@ class Metrics:
             file=Path(resources.folder, settings.file) if settings.file else None,
             statsd=StatsD(host.strip("[]"), int(port), tags=settings.statsd_tags) if settings.statsd else None,
             run_id=resources.run_id,
+            live=resources.scale is not None,
         )
         self._exporter.start()
 

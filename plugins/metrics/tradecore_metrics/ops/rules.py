@@ -7,7 +7,7 @@ bot's own alerts are told faster, by the plugins for that; these work where the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 _BY: Final = "by (job, instance)"
@@ -105,8 +105,9 @@ RULES: Final[tuple[Rule, ...]] = (
         "5m", "warning", f"{_PERCENT} of the last hour's orders were cancelled", "Prices run away from resting orders.",
     ),
     Rule(
-        "TradecoreRateLimit", f"sum {_BY} (increase(tradecore_rate_limit_hits_total[1m])) >= 3", "0m", "warning",
-        "{{ $value | humanize }} requests had to wait in a minute", "Three or more; a venue shuts who goes on.",
+        "TradecoreRateLimit",
+        f'sum {_BY} (increase(tradecore_rate_limit_hits_total{{by="venue"}}[1m])) >= 3', "0m", "warning",
+        "the venue refused {{ $value | humanize }} requests as too many", "In a minute; it shuts out who goes on.",
     ),
     Rule(
         "TradecoreBalancesStale",
@@ -155,17 +156,17 @@ RULES: Final[tuple[Rule, ...]] = (
 )  # fmt: skip
 
 
-def rules_yaml() -> str:
-    """The rules as Prometheus reads them."""
-    return "\n".join(_lines()) + "\n"
+def rules_yaml(rules: Sequence[Rule] = RULES) -> str:
+    """Rules as Prometheus reads them."""
+    return "\n".join(_lines(rules)) + "\n"
 
 
-def _lines() -> Iterator[str]:
+def _lines(rules: Sequence[Rule]) -> Iterator[str]:
     yield "# Made by `python -m tradecore_metrics.ops`; do not edit. Expects a scrape job with tradecore in its name."
     yield "groups:"
     yield "  - name: tradecore"
     yield "    rules:"
-    for rule in RULES:
+    for rule in rules:
         # JSON's strings are YAML's double-quoted ones
         yield f"      - alert: {rule.name}"
         yield f"        expr: {json.dumps(rule.expression)}"
