@@ -32,6 +32,7 @@ from tradecore.testing.records import Truth, records_of
 from tradecore.venues.twin.build import with_fees
 from tradecore.venues.twin.records import OrderStatus, TwinTrade
 from tradecore.venues.twin.truth import TruthEvent, TruthOrder
+from tradecore.venues.twin.wire.listing import with_decimal_steps
 
 ROOT = Path(__file__).resolve().parents[2]
 _MAIN = "from tradecore.cli.main import main; main()"
@@ -70,8 +71,9 @@ class Venue:
         self.profile = write_profile(folder, wire, self.facts["base_url"])
         fee_in: Any = "base"
         source = GeneratedSource(_SEED, _SYMBOLS, 10_000)
-        self.instruments: Mapping[str, Instrument] = with_fees(
-            source.instruments, Decimal(10), Decimal(10), fee_in
+        instruments = with_fees(source.instruments, Decimal(10), Decimal(10), fee_in)
+        self.instruments: Mapping[str, Instrument] = (
+            with_decimal_steps(instruments) if wire == "mexc" else instruments
         )  # fmt: skip
 
     def control(self, method: str, path: str, **facts: Any) -> Any:

@@ -37,6 +37,7 @@ from tradecore.venues.twin.build import Twin, TwinPlan, open_twin, with_fees
 from tradecore.venues.twin.records import BookShape
 from tradecore.venues.twin.wire.desk import Limits, ReadLag
 from tradecore.venues.twin.wire.keys import ApiKey
+from tradecore.venues.twin.wire.listing import with_decimal_steps
 from tradecore.venues.twin.wire.server import WireServer
 
 EPOCH_MS = 1_700_000_000_000 - 1_700_000_000_000 % 60_000
@@ -207,6 +208,8 @@ class Stage:
         maker, taker = (Decimal(text) for text in scene.fees_bps)
         coin = "BNB" if scene.fee_in == "other" else ""
         instruments = with_fees(source.instruments, maker, taker, scene.fee_in, coin)  # type: ignore[arg-type]
+        if scene.wire == "mexc":
+            instruments = with_decimal_steps(instruments)
         self.twin: Twin = open_twin(
             self.clock, source, seed=scene.seed, generator=random.Random(scene.seed), path=folder / VENUE_FILE,
             plan=TwinPlan(manners=scene.wire, latency_ms=0, shape=BookShape(depth_quote=20_000.0)),

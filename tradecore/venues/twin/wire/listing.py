@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -146,6 +147,18 @@ def changed_instrument(instrument: Instrument, facts: dict[str, Any]) -> Instrum
     if min(made.tick_size, made.lot_size) <= 0 or min(made.min_quantity, made.max_quantity) < 0:
         raise SettingsError(f"expected positive steps of {instrument.symbol}, was {made.tick_size}, {made.lot_size}")
     return made
+
+
+def with_decimal_steps(instruments: Mapping[str, Instrument]) -> dict[str, Instrument]:
+    """Make every tick and lot a power of ten, finer where it is none: MEXC's list of symbols can name no other."""
+    return {
+        symbol: item._replace(tick_size=_decimal_step(item.tick_size), lot_size=_decimal_step(item.lot_size))
+        for symbol, item in instruments.items()
+    }
+
+
+def _decimal_step(step: Decimal) -> Decimal:
+    return Decimal((0, (1,), step.adjusted()))
 
 
 def known_facts() -> frozenset[str]:

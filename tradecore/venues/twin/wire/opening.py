@@ -27,6 +27,7 @@ from tradecore.venues.twin.build import Twin, TwinPlan, open_twin, with_fees
 from tradecore.venues.twin.records import BookShape
 from tradecore.venues.twin.state import TwinState
 from tradecore.venues.twin.wire.keys import ApiKey
+from tradecore.venues.twin.wire.listing import with_decimal_steps
 
 TWIN_FILE: Final = "venue.db"
 KEY_FILE: Final = "api.key"
@@ -198,6 +199,8 @@ def open_venue(opened: Opened, clock: Clock, folder: Path) -> Twin:
     """
     plan = opened.plan
     instruments = with_fees(opened.source.instruments, plan.maker_bps, plan.taker_bps, plan.fee_in, plan.fee_coin)
+    if plan.wire == "mexc":
+        instruments = with_decimal_steps(instruments)
     twin = open_twin(
         clock, opened.source, seed=plan.seed, generator=random.Random(plan.seed), path=folder / TWIN_FILE,
         plan=TwinPlan(manners=plan.wire, latency_ms=0, shape=plan.shape), instruments=instruments,
