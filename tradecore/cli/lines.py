@@ -33,20 +33,25 @@ def in_words(at: Progress) -> str:
 
 
 class LineScreen(Watcher[Progress]):
-    """A line for every tenth of the run, at most one a second, or every five seconds of the wall."""
+    """A line for every tenth of the run, at most one a second, or every five seconds of the wall; alarms at once."""
 
     def __init__(self, out: Console, prepared: Prepared) -> None:
         super().__init__(prepared)
         self._out = out
         self._said_s = time.monotonic()
         self._said = 0.0
+        self._alarms_said = 0
 
     def look(self) -> Progress:
         """Take how far the run is."""
         return self.progress()
 
     def paint(self, picture: Progress) -> None:
-        """Write a line if one is due."""
+        """Write what is new and critical, and a line if one is due."""
+        for alarm in picture.alarms:
+            if alarm.number > self._alarms_said:
+                self._alarms_said = alarm.number
+                self._out.print(f"alarm {moment(alarm.at_ms)}  {alarm.text}", style="bold red", soft_wrap=True)
         now_s = time.monotonic()
         passed_s = now_s - self._said_s
         step = picture.fraction is not None and picture.fraction >= self._said + _STEP

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tradecore.cli.live import Held, Picture, Price, Why, Working
 
+_ALARM_MS = 600_000
+"""The newest alarm stays in sight for so long, market time."""
 _TWO_COLUMNS = 150
 """Columns from which two columns of panes stand side by side."""
 _GAP = 3
@@ -100,7 +102,10 @@ def _head(picture: Picture, width: int) -> list[Text]:
         (f"positions {at.positions} open, {at.positions_closed:,} closed", ""),
         (f"events dropped {at.dropped:,}", "bold red" if at.dropped else ""),
     ]  # fmt: skip
-    return [first, _progress(picture, width), *_packed(figures, width)]
+    alarm = at.alarms[-1] if at.alarms else None
+    fresh = alarm is not None and at.at_ms - alarm.at_ms < _ALARM_MS
+    shown = [_fit([(f"{moment(alarm.at_ms)}  {alarm.text}", "bold red")], width)] if alarm is not None and fresh else []
+    return [first, _progress(picture, width), *shown, *_packed(figures, width)]
 
 
 def _progress(picture: Picture, width: int) -> Text:

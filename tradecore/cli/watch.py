@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -20,8 +21,19 @@ if TYPE_CHECKING:
 G = TypeVar("G")
 LOOK_S = 0.25
 """Wall seconds between two looks: 4 Hz."""
+_ALARMS_KEPT = 20
 _PATIENCE_S = 2.0
 """Wall seconds that the end of a run waits for a terminal that takes nothing."""
+
+
+class Alarm(NamedTuple):
+    """Something critical that happened while the run went on."""
+
+    number: int
+    """1 for the first of the run."""
+    at_ms: int
+    """Market time."""
+    text: str
 
 
 class Progress(NamedTuple):
@@ -48,6 +60,8 @@ class Progress(NamedTuple):
     trading: TradingState
     dropped: int
     """Journal events dropped."""
+    alarms: tuple[Alarm, ...] = ()
+    """The newest, oldest first: shown whatever becomes of journal and store."""
 
     @property
     def fraction(self) -> float | None:
@@ -111,6 +125,8 @@ class Watcher(Generic[G]):
         self._timer: asyncio.TimerHandle | None = None
         self._looked_s = 0.0
         self._off = False
+        self._alarms: deque[Alarm] = deque(maxlen=_ALARMS_KEPT)
+        self._alarms_seen = 0
 
     def look(self) -> G:
         """Take a picture; called on the engine's loop, must be quick and change nothing."""
@@ -135,6 +151,7 @@ class Watcher(Generic[G]):
         self._begun_s = time.monotonic()
         self._end_ms = _earlier(stop_at_ms, self._data_end_ms())
         self._equity_start = engine.pictures.equity()
+        engine.desk.alert_listeners.append(self._alerted)
         self.opened()
         self._painter.start()
         if clock.virtual:
@@ -150,6 +167,12 @@ class Watcher(Generic[G]):
         self._painter.close()
         self.closed()
 
+    def _alerted(self, name: str, severity: str, text: str) -> None:
+        """Keep what is critical for the next picture."""
+        if severity == "critical":
+            self._alarms_seen += 1
+            self._alarms.append(Alarm(self._alarms_seen, self._clock.now_ms(), f"{name}: {text}"))
+
     def progress(self) -> Progress:
         """How far the run is. Reads the books only: no picture that guests share is made or kept by it."""
         engine = self._engine
@@ -161,7 +184,7 @@ class Watcher(Generic[G]):
             orders_partly_filled=tally.orders_partly_filled, positions=len(books.positions),
             positions_closed=tally.positions_closed, intents=len(books.intents), equity=engine.pictures.equity(),
             equity_start=self._equity_start, realised_pnl=tally.realised_pnl, currency=desk.config.currency,
-            trading=books.trading.state, dropped=desk.journal.dropped,
+            trading=books.trading.state, dropped=desk.journal.dropped, alarms=tuple(self._alarms),
         )  # fmt: skip
 
     def _data_end_ms(self) -> int | None:
