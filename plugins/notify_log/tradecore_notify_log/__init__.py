@@ -1,0 +1,1 @@
+"""Write alerts into the log and into a file of JSON lines."""
