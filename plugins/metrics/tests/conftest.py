@@ -80,7 +80,7 @@ def demo_scene(*sets: str) -> Scene:
     swing = [100.0, 100.0, 103.0, 103.0, 97.0, 100.0] * (ROWS // 6)
     away = [50 + row * 0.4 for row in range(ROWS)]
     buys = dict.fromkeys(range(1, ROWS - 8, 6), (A, C))
-    buys[3] = (B,)
+    buys |= dict.fromkeys((3, 9, 15, 21), (B,))
     guests = [
         wisher(buys), sizer({A: "2", B: "3", C: "2"}), risk(), hunter(), leader(take=1.02, stop=0.9), clumsy(),
         "metrics",
