@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tradecore.errors import TradecoreError
+from tradecore.errors import TradecoreError, VenueRefused
 from tradecore.model.instrument import Instrument
 from tradecore.model.units import canonical
 from tradecore.ports.clock import Clock
@@ -138,7 +138,11 @@ async def look_at_keys(venue: Venue, confirmed: bool) -> Sign:
 
 
 async def look_at_symbols(symbols: Sequence[str], instruments: Mapping[str, Instrument], prober: Prober | None) -> Sign:
-    """Look whether the universe can be traded, by its flags and by the exchange's test order."""
+    """Look whether the universe can be traded, by its flags and by the exchange's test order.
+
+    Args:
+        symbols: Of the universe, those that are not trading now too.
+    """
     halted = [symbol for symbol in symbols if not (instruments[symbol].can_buy and instruments[symbol].can_sell)]
     refused: dict[str, str] = {}
     unknown: dict[str, str] = {}
@@ -159,11 +163,13 @@ async def look_at_symbols(symbols: Sequence[str], instruments: Mapping[str, Inst
     text = f"{len(symbols)} in the universe, {len(halted)} not trading"
     if asked:
         text += f", {len(refused)} of {len(asked)} test orders refused"
-    if refused:
-        symbol, why = next(iter(refused.items()))
+    if unknown:
+        text += f", {len(unknown)} without an answer"
+    for symbol, why in (refused or unknown).items():
         text += f" ({symbol}: {why})"
+        break  # one is enough to go on; the figures name them all
     none_left = len(halted) == len(symbols) or (asked and len(refused) == len(asked))
-    health = Health.BAD if none_left else Health.LOOK if halted or refused else Health.GOOD
+    health = Health.BAD if none_left else Health.LOOK if halted or refused or unknown else Health.GOOD
     return Sign("symbols", health, text, figures)
 
 
@@ -179,8 +185,10 @@ def look_at_money(balance: Decimal | None, currency: str, least: Decimal | None)
 
 
 async def asked(name: str, question: Callable[[], Awaitable[Sign]]) -> Sign:
-    """Ask one question; an answer that does not come is a finding of its own."""
+    """Ask one question; a no is a finding of its own, and so is an answer that does not come."""
     try:
         return await question()
+    except VenueRefused as error:
+        return Sign(name, Health.BAD, f"the exchange said no: {error}", {"code": error.code})
     except TradecoreError as error:
         return Sign(name, Health.BAD, f"no answer: {error}", {})

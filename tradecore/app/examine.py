@@ -22,7 +22,7 @@ from tradecore.app.prepare import Prepared, world_of_run
 from tradecore.clocks.clock import LoopClock
 from tradecore.clocks.ids import SeededChance
 from tradecore.clocks.loop import MarketLoop, run
-from tradecore.errors import SchemaMismatch, StateFolderError, UsageError
+from tradecore.errors import RetryableVenueError, SchemaMismatch, StateFolderError, UsageError
 from tradecore.model.places import STORE_FILE
 from tradecore.settings.combinations import Severity
 from tradecore.store.queries import open_reader
@@ -49,9 +49,13 @@ def examine(prepared: Prepared, folder: Path) -> Sequence[Sign]:
     except UsageError as error:
         signs.append(Sign("keys", Health.BAD, str(error), {}))
         return signs
+    try:
+        began_ms = epoch_ms(settings)
+    except RetryableVenueError as error:
+        signs.append(Sign("clock", Health.BAD, f"no answer: {error}", {}))
+        return signs
     loop = MarketLoop(settings.run.scale)
-    clock = LoopClock(loop, epoch_ms(settings))
-    signs += run(_ask_exchange(prepared, clock, keys), loop)
+    signs += run(_ask_exchange(prepared, LoopClock(loop, began_ms), keys), loop)
     return signs
 
 
@@ -109,7 +113,9 @@ def _questions(prepared: Prepared, clock: LoopClock, exchange: Exchange) -> Sequ
         universe = Universe(wanted.quote, wanted.symbols, wanted.exclude, None)
         named = [item.symbol for item in instruments.values() if universe.fits(item)]
         chosen = choose(instruments, await data.quotes(named), universe._replace(most=wanted.count))
-        return await look_at_symbols(chosen, instruments, venue)
+        # a run would leave out what is not trading; somebody who wrote its name wants to know
+        shut = set(wanted.symbols) & set(named) - set(chosen)
+        return await look_at_symbols([*chosen, *sorted(shut)], instruments, venue)
 
     questions = [
         asked("latency", lambda: look_at_latency(data, clock)),

@@ -8,6 +8,7 @@ hears of what the twin's file does not hold.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -234,7 +235,7 @@ class WireDesk:
                 raise SettingsError(f"expected trade, withdraw, revoked or address_ok true or false, was {fact!r}")
             setattr(key, fact, value)
         flags = {"trade": key.trade, "withdraw": key.withdraw, "revoked": key.revoked, "address_ok": key.address_ok}
-        self.engine.state.put_note(f"key.{name}", pack(flags))
+        self.engine.state.put_note(f"key.{_print_of(name)}", pack(flags))
         self.settle()
         return key
 
@@ -247,12 +248,18 @@ class WireDesk:
             if kind == "symbol" and name in self.listings:
                 self.listings[name] = self.listings[name].changed(facts)
                 self.market.change(changed_instrument(self.market.instruments[name], facts))
-            elif kind == "key" and (key := self.keys.find(name)) is not None:
-                for fact, value in facts.items():
-                    setattr(key, fact, value)
+            elif kind == "key":
+                for key in (key for key in self.keys.all.values() if _print_of(key.name) == name):
+                    for fact, value in facts.items():
+                        setattr(key, fact, value)
         if "fees" in notes:
             facts = orjson.loads(notes["fees"])
             maker, taker = (Decimal(str(facts.get(fact, 10))) for fact in ("maker_bps", "taker_bps"))
             fee_in, coin = facts.get("fee_in", "base"), str(facts.get("fee_coin", ""))
             for item in with_fees(self.market.instruments, maker, taker, fee_in, coin).values():
                 self.market.change(item)
+
+
+def _print_of(key: str) -> str:
+    """Fingerprint of a key's name: the twin's file needs to know it again, not to hold it."""
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
