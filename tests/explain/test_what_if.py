@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 
 from tradecore.app.questions import stored_questions
-from tradecore.app.what_if import ask_again, check_changes, run_of, settings_of
+from tradecore.app.what_if import ask_again, check_changes, run_of, runs_again, settings_of
 from tradecore.engine.explain.inputs import ENTRY, Answer
 from tradecore.engine.explain.looked import KeptMarket, LookedMarket
-from tradecore.engine.explain.reask import reask
+from tradecore.engine.explain.reask import Asker, reask
 from tradecore.errors import SettingsError
 from tradecore.model.signal import Check, Verdict
 from tradecore.testing.factories import make_guest
@@ -65,11 +65,41 @@ def test_a_run_is_made_again_from_its_journal(session):
     assert [guest.name for guest in run.guests] == [guest.name for guest in prepared_of(session.scene).guests]
     shown = run.resolved.shown({guest.name: guest.settings for guest in run.guests})
     assert shown == values
-    found = ask_again(session.asked, run.guests, None)
+    found = ask_again(session.asked, runs_again(session.played.journal, ()))
     assert found.asked == found.same == len(session.asked)
     assert found.before == found.after
     assert not found.untold
     assert not found.changes
+
+
+def test_each_run_of_a_state_is_asked_under_its_own_settings(lively, tmp_path):
+    """A change that changes nothing changes nothing, though the runs before had other settings and other guests."""
+    folder = tmp_path / "state"
+    play(lively("size_fixed.amount=100", "engine.max_spread_bps=900", hours=0.5), folder)
+    journal = play(lively("size_fixed.amount=200", "risk_limits.max_positions=2", hours=0.5), folder).journal
+    asked = tuple(stored_questions(journal))
+    assert len({one.session for one in asked}) == 2
+    same = ask_again(asked, runs_again(journal, ["risk_limits.max_trades_per_day=120"]))
+    assert (same.asked, same.same, same.untold) == (len(asked), len(asked), {})
+    other = ask_again(asked, runs_again(journal, ["size_fixed.amount=150"]))
+    assert {change.stored.session for change in other.changes} == {one.session for one in asked}
+    alone = ask_again(asked, runs_again(tmp_path / "nobody", ()))
+    assert (alone.same, sum(alone.untold.values())) == (0, len(asked)), "settings that are gone are not guessed"
+
+
+def test_what_was_tuned_then_is_tuned_when_asked_again(session):
+    """A tune lies over the settings of the files, as it did in the run; one that does not fit now is said."""
+    guests = prepared_of(session.scene).guests
+    entry = next(one.inputs for one in session.asked if one.inputs.answer.outcome == "INTENT_CREATED")
+    tuned = entry._replace(tunes={"size_fixed.amount": "125", "signals_drop.drop_pct": "3"})
+    asker = Asker(guests)
+    then, now = asker.ask(entry), asker.ask(tuned)
+    assert then.same
+    assert now.faults == ()
+    assert Decimal(0) < now.answer.quantity < then.answer.quantity
+    assert asker.ask(entry).answer == then.answer, "the next question is asked without"
+    unfit = asker.ask(entry._replace(tunes={"size_fixed.amount": "-1"}))
+    assert unfit.faults[0].startswith("tuned to -1 then: size_fixed.amount: expected")
 
 
 @pytest.mark.parametrize(

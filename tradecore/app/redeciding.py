@@ -12,7 +12,7 @@ from tradecore.app.questions import Stored, stored_questions
 from tradecore.app.what_if import Run, rows_of, run_of, settings_of
 from tradecore.engine.explain.inputs import ENTRY, Answer, Limits
 from tradecore.engine.explain.looked import Rows
-from tradecore.engine.explain.reask import reask
+from tradecore.engine.explain.reask import Asker
 from tradecore.hooks.guest import Guest
 from tradecore.hooks.loader import available, load, require_trading_set
 from tradecore.model.units import ZERO, minus, plus, times
@@ -125,10 +125,11 @@ def redecide(questions: Iterator[Stored], now: Now, results: Mapping[str, Decima
     faults: list[str] = []
     results_quote = ZERO
     versions = {guest.name: ("", guest.version) for guest in now.guests}
+    asker = Asker(now.guests)
     for stored in questions:
         for name, version in stored.inputs.guests.items():
             versions[name] = (version, versions.get(name, ("", ""))[1])
-        again = reask(now.guests, stored.inputs, limits=now.limits, rows=now.rows)
+        again = asker.ask(stored.inputs, limits=now.limits, rows=now.rows)
         count["asked"] += 1
         faults += again.faults[: max(0, 20 - len(faults))]
         if again.answer is None:

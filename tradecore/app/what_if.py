@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tradecore.app.prepare import open_source
 from tradecore.app.questions import Stored
 from tradecore.engine.explain.inputs import ENTRY, Limits
 from tradecore.engine.explain.looked import Rows
-from tradecore.engine.explain.reask import Reasked, reask
-from tradecore.errors import DataError, SettingsError
+from tradecore.engine.explain.reask import Asker, Reasked
+from tradecore.errors import DataError, PluginLoadError, SettingsError
 from tradecore.hooks.guest import Guest
 from tradecore.hooks.loader import available, load
 from tradecore.journal.query_lines import newest_lines
@@ -23,6 +23,7 @@ from tradecore.settings.resolve import Resolved
 from tradecore.settings.wording import MASK
 
 _PLUGINS: Final = "plugins."
+_CORE: Final = "engine"
 _NOTHING: Final = ("none", '""')
 _ASKED_OF_ROWS: Final = frozenset({"signal", "follow", "universe", "jobs"})
 
@@ -137,15 +138,56 @@ class WhatIf(NamedTuple):
     faults: Counter[str]
 
 
+class Again(NamedTuple):
+    """Who is asked the questions of one run."""
+
+    asker: Asker
+    limits: Limits | None
+    """The core's own limits; ``None``: those of each question."""
+    rows: Rows | None
+
+
+def runs_again(journal: Path, changes: Sequence[str]) -> Callable[[str], Again | str]:
+    """Make the runs of a journal again as they are asked for, each with its own settings and some of them changed.
+
+    Args:
+        changes: ``section.key=value`` or ``plugin.key=value``; those of guests that a run did not have change nothing.
+    Returns:
+        Run id to who is asked, or why nobody can be.
+    """
+    known: dict[str, Mapping[str, str]] = {}
+    snapshots = newest_lines(journal, ("config_snapshot",))
+    made: dict[str, Again | str] = {}
+
+    def of(session: str) -> Again | str:
+        while session not in known and (line := next(snapshots, None)) is not None:
+            known.setdefault(line.session, line.data["values"])
+        if session not in made:
+            made[session] = _made(known[session], changes) if session in known else f"the settings of run {session}"
+        return made[session]
+
+    return of
+
+
+def _made(values: Mapping[str, str], changes: Sequence[str]) -> Again | str:
+    try:
+        then = run_of(values)
+        hooks = {guest.name for guest in then.guests}
+        keys = [(change, change.removeprefix(_PLUGINS).partition(".")[0]) for change in changes]
+        now = run_of(values, [change for change, name in keys if name in hooks or name == _CORE])
+    except (PluginLoadError, SettingsError) as error:
+        return f"guests of then: {error}"
+    # what the settings leave as it was stays what was written with each question
+    return Again(Asker(now.guests), now.limits if now.limits != then.limits else None, rows_of(now))
+
+
 def ask_again(
-    stored: Iterable[Stored], guests: Sequence[Guest], limits: Limits | None, rows: Rows | None = None,
-    symbol: str | None = None,
+    stored: Iterable[Stored], again: Callable[[str], Again | str], symbol: str | None = None
 ) -> WhatIf:  # fmt: skip
     """Ask every stored question again, each as it stood.
 
     Args:
-        limits: The core's own limits; ``None``: those of then.
-        rows: Makes market rows again.
+        again: Run id to who is asked, or why nobody can be: `runs_again`.
         symbol: Only its questions; ``None``: all.
     """
     before: Counter[str] = Counter()
@@ -154,7 +196,10 @@ def ask_again(
     faults: Counter[str] = Counter()
     changes: list[Change] = []
     asked = same = 0
-    for one, now in _again(stored, guests, limits, rows, symbol):
+    for one in stored:
+        if symbol is not None and one.inputs.signal.symbol != symbol:
+            continue
+        now = _ask(again(one.session), one)
         asked += 1
         faults.update(now.faults)
         if now.answer is None:
@@ -170,8 +215,7 @@ def ask_again(
     return WhatIf(asked, same, untold, before, after, tuple(changes), faults)
 
 
-def _again(stored: Iterable[Stored], *how: Any) -> Iterator[tuple[Stored, Reasked]]:
-    guests, limits, rows, symbol = how
-    for one in stored:
-        if symbol is None or one.inputs.signal.symbol == symbol:
-            yield one, reask(guests, one.inputs, limits=limits, rows=rows)
+def _ask(again: Again | str, one: Stored) -> Reasked:
+    if isinstance(again, str):
+        return Reasked(one.inputs, None, (again,))
+    return again.asker.ask(one.inputs, limits=again.limits, rows=again.rows)

@@ -24,7 +24,7 @@ def answer(
         DataError: If the journal holds no settings, or a question cannot be read.
     """
     from tradecore.app.questions import stored_questions
-    from tradecore.app.what_if import ask_again, check_changes, rows_of, run_of, settings_of
+    from tradecore.app.what_if import ask_again, check_changes, run_of, runs_again, settings_of
     from tradecore.cli.paper import print_json
     from tradecore.cli.why import span_of
     from tradecore.model.places import JOURNAL_FOLDER
@@ -32,12 +32,10 @@ def answer(
     journal = kept.folder / JOURNAL_FOLDER
     since_ms, until_ms = span_of(journal, since, until)
     values = settings_of(journal)
-    then, now = run_of(values), run_of(values, changes)
-    check_changes(then, changes)
-    # what the settings leave as it was stays what was written with each question (a tuned value, a run before)
-    limits = now.limits if now.limits != then.limits else None
+    run_of(values, changes)  # refuses a value that does not fit
+    check_changes(run_of(values), changes)
     stored = stored_questions(journal, since_ms * 1_000_000, until_ms * 1_000_000)
-    found = ask_again(stored, now.guests, limits, rows_of(now), symbol)
+    found = ask_again(stored, runs_again(journal, changes), symbol)
     if as_json:
         print_json({"state": str(kept.folder), "what_if": list(changes), "since_ms": since_ms, "until_ms": until_ms,
                     **_facts(found)})  # fmt: skip

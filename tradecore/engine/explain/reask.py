@@ -7,15 +7,20 @@ before it would have changed. What comes out is the first-order effect of other 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tradecore.engine.entry import EntryQuestion, ask_entry
 from tradecore.engine.explain.inputs import ENTRY, GATE, Answer, DecisionInputs, Limits
 from tradecore.engine.explain.looked import KeptMarket, Rows
 from tradecore.engine.explain.recorder import gate_answer, route_answer
+from tradecore.errors import PluginLoadError, SettingsError
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.guest import Guest
 from tradecore.model.events import PluginFault
+from tradecore.model.signal import Tune
+
+_ASKED: Final = frozenset({"size", "risk_check", "route_order"})
+"""Hooks that a stored question is put to."""
 
 
 class Reasked(NamedTuple):
@@ -64,10 +69,53 @@ class _StoppedClock:
         """Return at once."""
 
 
+class Asker:
+    """Asks guests stored questions, each with what was tuned in them when it was asked.
+
+    A tune lies over the settings of the files, as in a run: a changed setting that was tuned then stays as tuned.
+
+    Args:
+        guests: Who is asked, in order; with their settings of now.
+    """
+
+    def __init__(self, guests: Sequence[Guest]) -> None:
+        self._guests: Final = tuple(guests)
+        self._asked: Final = frozenset(guest.name for guest in guests if not guest.hooks.isdisjoint(_ASKED))
+        self._tuned: Final[dict[tuple[tuple[str, str], ...], tuple[tuple[Guest, ...], tuple[str, ...]]]] = {}
+        """Tunes to the guests made anew with them, and what did not fit."""
+
+    def ask(self, inputs: DecisionInputs, *, limits: Limits | None = None, rows: Rows | None = None) -> Reasked:
+        """Ask a stored question again; arguments and answer as those of `reask`."""
+        guests, unfit = self._as_tuned(inputs.tunes)
+        market = KeptMarket(inputs.market, rows)
+        faults: list[str] = [*unfit]
+        calls = _door(guests, inputs.market.now_ms, faults)
+        asked = _ASK.get(inputs.question, _route)
+        answer = asked(calls, inputs, market, limits)
+        missing = tuple(dict.fromkeys(market.missing))
+        return Reasked(inputs, None if missing else answer, missing, tuple(faults))
+
+    def _as_tuned(self, tunes: Mapping[str, str]) -> tuple[tuple[Guest, ...], tuple[str, ...]]:
+        """The guests as they were tuned; made once for all questions with the same tunes."""
+        wanted = tuple(pair for pair in tunes.items() if pair[0].partition(".")[0] in self._asked)
+        if not wanted:
+            return self._guests, ()
+        if wanted not in self._tuned:
+            unfit: list[str] = []
+            calls = _door(self._guests, 0, unfit)
+            for setting, value in wanted:
+                try:
+                    calls.tune(Tune(setting, value, "as then"))
+                except (SettingsError, PluginLoadError) as error:
+                    unfit.append(f"tuned to {value} then: {error}")
+            self._tuned[wanted] = (tuple(calls.guests), tuple(unfit))
+        return self._tuned[wanted]
+
+
 def reask(
     guests: Sequence[Guest], inputs: DecisionInputs, *, limits: Limits | None = None, rows: Rows | None = None
 ) -> Reasked:
-    """Ask a stored question again.
+    """Ask one stored question again.
 
     Args:
         guests: Who is asked, in order; with their settings of now.
@@ -77,16 +125,14 @@ def reask(
     Returns:
         The answer of now, or what is missing to give one.
     """
-    market = KeptMarket(inputs.market, rows)
-    faults: list[str] = []
-    calls = Calls(
-        guests, clock=_StoppedClock(inputs.market.now_ms), deadlines_ms={}, virtual=True,
+    return Asker(guests).ask(inputs, limits=limits, rows=rows)
+
+
+def _door(guests: Sequence[Guest], now_ms: int, faults: list[str]) -> Calls:
+    return Calls(
+        guests, clock=_StoppedClock(now_ms), deadlines_ms={}, virtual=True,
         on_fault=_into(faults), on_quarantine=lambda *_: None, on_late=lambda _: None,
     )  # fmt: skip
-    asked = _ASK.get(inputs.question, _route)
-    answer = asked(calls, inputs, market, limits)
-    missing = tuple(dict.fromkeys(market.missing))
-    return Reasked(inputs, None if missing else answer, missing, tuple(faults))
 
 
 def _into(faults: list[str]) -> Callable[[PluginFault], None]:
