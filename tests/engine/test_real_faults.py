@@ -189,7 +189,7 @@ MOMENTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=14, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 10**6), moments=MOMENTS, manners=st.sampled_from(["plain", "binance", "mexc"]),
     fee_in=st.sampled_from(["quote", "base", "other"]),
