@@ -230,8 +230,9 @@ class LotBook:
             whole = part == lot.quantity
             cost = lot.cost if whole or lot.price is None else times(lot.price, part)
             self.moved.append(Moved(coin, lot.owner, part, position_id))
-            owned = self._lots[coin].setdefault(position_id, deque())
-            owned.append(lot._replace(owner=position_id, quantity=part, cost=cost))
+            taken = lot._replace(owner=position_id, quantity=part, cost=cost)
+            owned = [*self._lots[coin].get(position_id, ()), taken]
+            self._lots[coin][position_id] = deque(sorted(owned, key=lambda one: one.number))  # first in, first out
             if not whole:
                 rest = minus(lot.cost, cost) if lot.cost is not None and cost is not None else None
                 lots.appendleft(lot._replace(quantity=minus(lot.quantity, part), cost=rest))
