@@ -13,6 +13,7 @@ from typing import Literal
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
 from tradecore.engine.evidence import attempt_event
+from tradecore.engine.foreign import LEDGER_OPENED
 from tradecore.engine.settle import Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
 from tradecore.model.events import OrderCancel, RetryAttempt
@@ -283,10 +284,14 @@ class Resolver:
         """Read our trades of one symbol from its cursor on and book them.
 
         Args:
-            since_ms: Where to begin if there is no cursor yet; an open order sent earlier moves it further back.
+            since_ms: Where to begin if there is no cursor yet; an open order sent earlier moves it further back. What
+                is older than the ledger is in the balances that it began with: a venue that shows a month at a time
+                is not asked about decades.
         Returns:
             Trades that an unproven order may yet explain; ``None`` where the venue did not answer.
         """
+        if opened := self._desk.recall(LEDGER_OPENED):
+            since_ms = max(since_ms, int(opened) - self._settler.slack_ms)
         for attempt in self._desk.books.live_attempts():
             if attempt.symbol == symbol:
                 since_ms = min(since_ms, (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms)
