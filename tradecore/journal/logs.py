@@ -30,6 +30,10 @@ LIBRARY_LEVELS: Final[Mapping[str, int]] = {
     "asyncio": logging.WARNING,
     "sqlalchemy": logging.WARNING,
     "alembic": logging.WARNING,
+    # httpx writes each address at INFO, and Telegram's holds the token.
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "telegram": logging.WARNING,
 }
 """Loggers of libraries and the least level that they may write."""
 _FILE_BYTES_MAX: Final = 20 * 2**20

@@ -57,6 +57,8 @@ class Scene(NamedTuple):
     seed: int = 1
     for_ms: int | None = None
     """Market time to run for; ``None``: to the end of the data."""
+    env: Mapping[str, str] = {}
+    """Where secrets are read from that settings refer to; no settings."""
 
     def with_sets(self, *sets: str) -> Scene:
         """The same scene with more settings."""
@@ -174,7 +176,7 @@ def prepared_of(scene: Scene) -> Prepared:
     )
     windows = [guest.warmup.get("base") for guest in guests]
     warmup = max((window_rows(window, scene.source.timeframe_ms) for window in windows if window), default=0)
-    options = Options("base", {}, tuple(scene.sets))
+    options = Options("base", scene.env, tuple(scene.sets))
     return Prepared(
         options,
         resolved,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, NamedTuple, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -78,6 +78,8 @@ def toml_text(value: object) -> str:
         return toml_text(value.value)
     if isinstance(value, (int, float, Decimal)):
         return str(value)
+    if isinstance(value, SecretStr):
+        return '"***"' if value.get_secret_value() else '""'
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, (tuple, list)):

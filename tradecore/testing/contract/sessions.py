@@ -11,7 +11,7 @@ from tradecore.hooks.guest import Guest
 from tradecore.model.events import PluginFault
 from tradecore.model.units import TimeInForce
 from tradecore.testing.contract.cards import PASSED, Result, card, failed, skipped
-from tradecore.testing.contract.subject import CANARY, Subject
+from tradecore.testing.contract.subject import CANARY, CANARY_VARIABLE, Subject
 from tradecore.testing.factories import ScriptedSource, allower, leader, router, sizer, wandering, wisher
 from tradecore.testing.harness import Played, Scene, play
 
@@ -54,7 +54,9 @@ def _scene(subject: Subject, on: bool, for_rows: int | None = None, *sets: str) 
     plugin = subject.fresh() if on else None
     guests = [*([plugin] if plugin is not None else []), *_others(subject, plugin)]
     for_ms = None if for_rows is None else for_rows * subject.grid().timeframe_ms
-    return Scene(_source(subject), guests, sets, seed=3, for_ms=for_ms)
+    if plugin is not None and plugin.operates:
+        sets = (*sets, f"run.operators={plugin.name}")
+    return Scene(_source(subject), guests, sets, seed=3, for_ms=for_ms, env={CANARY_VARIABLE: CANARY})
 
 
 def _judge(subject: Subject, played: Played, about: str) -> Result:

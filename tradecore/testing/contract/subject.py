@@ -22,6 +22,8 @@ from tradecore.testing.contract.markets import Grid
 
 CANARY: Final = "canary-4b1d"
 """Value of every secret setting in the suite; it must appear nowhere. Short, as messages cut long values."""
+CANARY_VARIABLE: Final = "CONTRACT_SECRET"
+"""Variable that holds the canary, for settings that say where a secret is."""
 _CHANGING: Final = (dict, list, set, bytearray, int, float, str)
 _SKIPPED: Final = frozenset(
     {"__builtins__", "__annotations__", "__cached__", "__spec__", "__warningregistry__", "__pytest_asserts__"}
@@ -73,8 +75,9 @@ class Subject:
         return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
     def section(self, number: int = 0) -> dict[str, Any]:
-        """One section with the canary in every secret that it leaves out."""
-        secrets = dict.fromkeys(self.secrets(), CANARY)
+        """One section with the canary in every secret that it leaves out; where a reference is meant, leading to it."""
+        referred = getattr(self.maker, "secrets", ())
+        secrets = {name: f"env:{CANARY_VARIABLE}" if name in referred else CANARY for name in self.secrets()}
         return secrets | dict(self.sections[number])
 
     def secrets(self) -> tuple[str, ...]:

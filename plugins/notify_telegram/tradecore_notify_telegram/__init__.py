@@ -1,0 +1,1 @@
+"""Tell people by Telegram what the bot does, and let the right ones command it."""
