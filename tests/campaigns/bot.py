@@ -38,6 +38,8 @@ BUSY = (
     "exits.time_to_live=4m",
     "exits.take_profit_pct=0.5",
     "exits.stop_loss_pct=0.5",
+    # closer than costs on purpose: positions open and close all the time
+    "run.allow=stop_inside_costs,take_under_costs",
     "engine.max_spread_bps=60",
     "engine.price_age_s_max=60",
     "engine.book_age_ms_max=30000",
