@@ -30,7 +30,8 @@ IOC = TimeInForce.IOC
 
 
 def call(*arguments):
-    return CliRunner().invoke(main, ["ledger", *map(str, arguments)], standalone_mode=False)
+    # wide enough for every column: a narrow terminal cuts headings short
+    return CliRunner(env={"COLUMNS": "160"}).invoke(main, ["ledger", *map(str, arguments)], standalone_mode=False)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,22 @@ def test_r19_foreign_orders_are_shown_as_external(folder):
     assert "BBB/USDT buy 0.5 at 90" in text
     external = json.loads(call("check", "--state", folder, "--json").stdout)["external_orders"]
     assert [line["what"] for line in external if "0.5" in line["what"]] == ["BBB/USDT buy 0.5 at 90"]
+
+
+def test_r19_foreign_orders_stand_among_the_orders(folder):
+    def orders(*words):
+        return CliRunner().invoke(main, ["query", "orders", "--state", str(folder), *words], standalone_mode=False)
+
+    found = json.loads(orders("--json").stdout)
+    (resting,) = [one for one in found["external_orders"] if "0.5" in one["what"]]
+    assert (resting["symbol"], resting["what"]) == (B, "BBB/USDT buy 0.5 at 90")
+    assert f"EXTERNAL order {resting['order']}: {resting['what']}" in orders().stdout
+    alone = json.loads(orders("--status", "external", "--json").stdout)
+    assert alone["orders"] == []
+    assert alone["external_orders"] == found["external_orders"]
+    assert resting["order"] in orders("--status", "EXTERNAL", "--csv").stdout
+    for words in (("--symbol", A), ("--status", "FILLED"), ("--reason", "ACCEPTED"), ("--until", "2000-01-01")):
+        assert json.loads(orders(*words, "--json").stdout)["external_orders"] == []
 
 
 @pytest.mark.parametrize(

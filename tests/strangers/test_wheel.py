@@ -26,7 +26,8 @@ def test_r1_a_strangers_wheel_is_found_switched_on_run_and_removed(house, tmp_pa
         return found["outcome"], found["stale"]
 
     ours = names(house, tmp_path)
-    assert ours == ["exec_ioc_gtc", "exits", "risk_limits", "signals_drop", "size_fixed"]
+    assert {"exec_ioc_gtc", "exits", "risk_limits", "signals_drop", "size_fixed"} <= set(ours)
+    assert "calm_guard" not in ours
 
     # made and built: the environment has no checkout, so the template is the packaged one
     tradecore("plugins", "new", "calm_guard", "--hooks", ",".join(HOOKS), "--folder", "calm")

@@ -43,8 +43,8 @@ class Freezer:
         self._kept: dict[int, tuple[Any, Any]] = {}
 
     def position(self, position: Position) -> Position:
-        """A position whose memo and inputs refuse to be written."""
-        if type(position.memo) is not dict and type(position.levels.inputs) is not dict:
+        """A position whose memo, dust taken along and inputs refuse to be written."""
+        if not any(type(held) is dict for held in (position.memo, position.taken, position.levels.inputs)):
             return position
         kept = self._kept.get(id(position))
         # The pair holds the original, so that its id cannot have gone to another object meanwhile.
@@ -52,7 +52,8 @@ class Freezer:
             frozen: Position = kept[1]
             return frozen
         levels = position.levels._replace(inputs=read_only(position.levels.inputs))
-        return self._keep(position, position._replace(levels=levels, memo=read_only(position.memo)))
+        made = position._replace(levels=levels, memo=read_only(position.memo), taken=read_only(position.taken))
+        return self._keep(position, made)
 
     def intent(self, intent: Intent) -> Intent:
         """An intent whose caps refuse to be written."""
