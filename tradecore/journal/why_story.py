@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from tradecore.journal.files import DayFile, list_files
 from tradecore.journal.query_lines import day_bytes, matching
 from tradecore.journal.read import Line, parse
-from tradecore.model.events import Taxonomy
+from tradecore.model.events import Ids, Taxonomy
 
 _DAYS_AROUND: Final = 2
 """Days after the first trace that are searched too: a life may cross midnight, and settle a day later."""
@@ -63,25 +65,35 @@ def story(journal: Path, name: str) -> Story | None:
     Raises:
         DataError: If a day's file cannot be read.
     """
-    text = name.encode()
-    day = _first_day(journal, text)
+    day = _newest_day(journal, name)
     if day is None:
         return None
-    lines = _around(journal, day, [text])
-    intents = {line.ids.intent for line in lines if name in line.ids} - {""}
-    decisions = {line.ids.decision for line in lines if name in line.ids} - {""}
+    lines = [line for line in _around(journal, day, _marks(name)) if name in line.ids]
+    # A venue may give a number twice, on two symbols: the newest is meant.
+    intent = next((line.ids.intent for line in reversed(lines) if line.ids.intent), "")
+    of_it = [line for line in lines if not intent or line.ids.intent == intent]
+    decision = next((line.ids.decision for line in reversed(of_it) if line.ids.decision), "")
     # an order names its intent, an intent its signal: the rest of the life stands under those
-    wanted = sorted({name, *(intents if len(intents) == 1 else ()), *(decisions if len(decisions) == 1 else ())})
-    if wanted != [name]:
-        lines = _around(journal, day, [one.encode() for one in wanted])
-    return _told(lines, min(intents, default=""), min(decisions, default=""))
+    wanted = sorted({intent, decision} - {""}) or [name]
+    return _told(_around(journal, day, [one.encode() for one in wanted]), intent, decision)
 
 
-def _first_day(journal: Path, text: bytes) -> int | None:
-    """The newest day with a trace: the small files of orders first, then the decisions."""
+def _marks(name: str) -> list[bytes]:
+    """How a line says that it is about an id; as a word inside of a text it would mean nothing."""
+    return [b'"%s":%s' % (key.encode(), orjson.dumps(name)) for key in Ids._fields]
+
+
+def _newest_day(journal: Path, name: str) -> int | None:
+    """The newest day with a line about an id: the small files of orders first, then the decisions."""
+    marks = _marks(name)
+    word = b":" + orjson.dumps(name)
     for taxonomy in (Taxonomy.ORDER, Taxonomy.DECISION):
         for file in reversed(list_files(journal, taxonomy)):
-            if text in day_bytes(file):
+            data = day_bytes(file)
+            if word not in data:
+                continue
+            found = (line for mark in marks if mark in data for line in matching(data, (), (mark,)))
+            if any(name in parse(line).ids for line in found):
                 return file.day
     return None
 
