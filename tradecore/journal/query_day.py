@@ -5,6 +5,7 @@ As with decisions (`why_day.py`), a finished day is summed up once and kept besi
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -162,12 +163,11 @@ def _kept(journal: Path, file: DayFile, over: bool, read: Callable[[DayFile], An
     """A day's sum: the kept one of a finished day, else made from its file, and kept where the day is over."""
     path = index_path(journal, file)
     if over:
-        try:
+        # whatever is wrong with it, it is made again from the day itself, and written over
+        with contextlib.suppress(OSError, EOFError, ValueError, KeyError, TypeError):
             head, body = gzip.decompress(path.read_bytes()).split(b"\n", 1)
             if orjson.loads(head)["version"] == _VERSION:
                 return back(orjson.loads(body))
-        except (OSError, EOFError, ValueError, KeyError, TypeError):
-            path.unlink(missing_ok=True)  # whatever is wrong with it, it is made again from the day itself
     found = read(file)
     if over:
         draft = path.with_name(f"{path.name}.tmp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 import sqlalchemy
 from sqlalchemy import event
@@ -133,7 +134,9 @@ class Database:
 
     @property
     def shown(self) -> str:
-        """The address without its password."""
+        """The address without its password; of a file its path alone."""
+        if self.sqlite:
+            return sqlite_url(Path(unquote(str(self.url.database).removeprefix("file://"))))
         return self.url.render_as_string(hide_password=True)
 
     def make_folder(self) -> None:

@@ -15,8 +15,7 @@ from tradecore.model.records import Posting
 from tradecore.store.database import Database
 from tradecore.store.load import sum_balances
 from tradecore.store.lookups import Lookups
-from tradecore.store.queries import database_of
-from tradecore.store.schema import check_existing
+from tradecore.store.queries import checked, database_of
 from tradecore.store.tables import ACTIVE, LIVE_INTENT, UNSETTLED
 
 _PAGE: Final = 1_000
@@ -33,7 +32,7 @@ def open_kept(place: str | Path) -> KeptStore:
         StoreError: If it cannot be reached.
     """
     database = database_of(place)
-    check_existing(database)
+    checked(database)
     return KeptStore(database)
 
 

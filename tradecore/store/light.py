@@ -7,6 +7,7 @@ one takes 30 ms, the other 800.
 from __future__ import annotations
 
 import enum
+import os
 import sqlite3
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ from tradecore.model.fill import Fill, VenueTrade
 from tradecore.model.intent import Intent, IntentRow
 from tradecore.model.order import Attempt, OrderRequest
 from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
-from tradecore.model.records import Run, TradingRecord
+from tradecore.model.records import EXTERNAL_ORDER, Run, TradingRecord
 from tradecore.store.codec import load
 
 T = TypeVar("T")
@@ -116,6 +117,21 @@ _SHAPES: Final[Mapping[type[Any], _Shape]] = {
 }
 
 
+def read_mode(path: Path) -> str:
+    """How a SQLite file is opened for reading, as parameters of its URI.
+
+    A file in write-ahead mode is read with a helper file beside it, also by those who only read. In a folder that
+    nobody may write, such as a mounted backup, SQLite reads it only if told that nothing changes it: true where no
+    write-ahead file holds rows of its own.
+
+    Source: https://www.sqlite.org/wal.html, section 5, read-only databases.
+    """
+    wal = path.with_name(f"{path.name}-wal")
+    if os.access(path.parent, os.W_OK) or (wal.exists() and wal.stat().st_size):
+        return "mode=ro"
+    return "mode=ro&immutable=1"
+
+
 class Rows:
     """Rows as the model's words, newest first. Use it in a ``with`` block, in one thread.
 
@@ -130,7 +146,7 @@ class Rows:
         if not path.is_file():
             raise StateFolderError(f"expected a store at {path}, was no file")
         try:
-            self._raw = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=2.0)
+            self._raw = sqlite3.connect(f"{path.resolve().as_uri()}?{read_mode(path)}", uri=True, timeout=2.0)
         except sqlite3.Error as error:
             raise StoreError(f"expected a store that can be read at {path}, was: {error}") from error
 
@@ -183,6 +199,12 @@ class Rows:
         shape = _SHAPES[TradingRecord]
         found = self._fetch(shape, f"SELECT {', '.join(shape.columns)} FROM trading", ())
         return found[0] if found else None
+
+    def external_orders(self) -> Sequence[tuple[str, str, int]]:
+        """Orders of the account that are not ours (R19): the venue's id, what it is, when it was seen."""
+        query = "SELECT substr(fact, ?), content, at_ms FROM memory WHERE substr(fact, 1, ?) = ? ORDER BY fact"
+        found = self._ask(query, (len(EXTERNAL_ORDER) + 1, len(EXTERNAL_ORDER), EXTERNAL_ORDER))
+        return [(str(order), str(what), int(at_ms)) for order, what, at_ms in found]
 
     def newest_ms(self) -> int:
         """The newest moment of market time that the store knows of; 0 for an empty one."""

@@ -18,6 +18,7 @@ from tradecore.model.order import Attempt, AttemptState, Outcome
 from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
 from tradecore.model.records import EXTERNAL_ORDER, Command, Memory, Posting, Run, TradingRecord
 from tradecore.store.database import Database, sqlite_url
+from tradecore.store.light import read_mode
 from tradecore.store.load import sum_balances
 from tradecore.store.schema import check_existing
 from tradecore.store.tables import ACTIVE, NOT_CLOSED
@@ -47,9 +48,15 @@ def database_of(place: str | Path) -> Database:
     """
     url = str(place) if "://" in str(place) else sqlite_url(Path(place))
     database = Database(url, busy_ms_max=BUSY_MS_MAX)
-    if database.sqlite and not Path(str(database.url.database)).is_file():
-        raise StateFolderError(f"expected a store at {database.url.database}, was no file")
-    return database
+    if not database.sqlite:
+        return database
+    file = Path(str(database.url.database))
+    if not file.is_file():
+        raise StateFolderError(f"expected a store at {file}, was no file")
+    mode = read_mode(file)
+    if "immutable" not in mode:
+        return database
+    return Database(f"sqlite:///{file.resolve().as_uri()}?{mode}&uri=true", busy_ms_max=BUSY_MS_MAX)
 
 
 def open_reader(place: str | Path) -> Reader:
@@ -63,11 +70,12 @@ def open_reader(place: str | Path) -> Reader:
         StoreError: If it cannot be reached.
     """
     database = database_of(place)
-    _checked(database)
+    checked(database)
     return Reader(database)
 
 
-def _checked(database: Database) -> None:
+def checked(database: Database) -> None:
+    """Assert that a database can be reached and has this program's schema; errors as those of `open_reader`."""
     try:
         check_existing(database)
     except (SQLAlchemyError, database.error) as error:
@@ -82,7 +90,7 @@ def put_command(place: str | Path, command: Command) -> None:
         StateFolderError, SchemaMismatch, StoreError: As `open_reader`; nothing was written.
     """
     database = database_of(place)
-    _checked(database)
+    checked(database)
     raw = database.connect()
     try:
         answer = Writer(database, raw).write((Transaction((command,), ()),))[0]

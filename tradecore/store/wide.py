@@ -66,6 +66,10 @@ class WideRows:
         """The trading state in force; ``None`` before the first start."""
         return self._reader.trading()
 
+    def external_orders(self) -> Sequence[tuple[str, str, int]]:
+        """Orders of the account that are not ours (R19): the venue's id, what it is, when it was seen."""
+        return self._reader.external_orders()
+
     def newest_ms(self) -> int:
         """The newest moment of market time that the store knows of; 0 for an empty one."""
         moments = [memory.at_ms for memory in self._reader.memory().values()]
