@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import os
+import shutil
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -108,6 +111,63 @@ def test_a_life_is_found_by_signal_and_by_order(ask, kept, cli):
     text = cli("why", order["intent_id"], "--state", kept[0]).stdout
     for word in ("attempt 1", "reserved", "released", "end "):
         assert word in text
+
+
+def test_a_word_that_is_no_id_tells_no_life(ask, kept, refused):
+    """A piece of an id, a coin, a guest or a run stands in many lines; none of them is about it."""
+    row = ask("query", "intents", "--limit", 1)["intents"][0]["intent"]
+    run = ask("query", "events", "--kind", "session_started")["events"][0]["session"]
+    for word in (row["intent_id"][:6], row["symbol"][:3], "risk_limits", str(row["created_ms"]), "a", run, '"'):
+        assert "was " + repr(word) in refused("why", word, "--state", kept[0])
+
+
+def test_a_life_is_found_by_the_number_the_venue_gave(ask):
+    order = ask("query", "orders", "--limit", 1)["orders"][0]
+    assert ask("why", order["venue_order_id"])["intent"] == order["intent_id"]
+
+
+def test_figures_are_never_cut(cli, kept, monkeypatch):
+    """On a narrow screen rows run over its edge, and hold what they hold on a wide one."""
+    commands = (("why",), ("query", "orders"), ("query", "intents"), ("query", "trades"), ("query", "guards"),
+                ("query", "performance"), ("ledger", "balances"))  # fmt: skip
+    for words in commands:
+        shown = {}
+        for width in (60, 300):
+            monkeypatch.setenv("COLUMNS", str(width))
+            result = cli(*words, "--state", kept[0])
+            assert result.exit_code == 0, result.stderr
+            assert "…" not in result.stdout, words
+            shown[width] = result.stdout.split()
+        digits = [[word for word in some if any(map(str.isdigit, word))] for some in shown.values()]
+        assert sorted(digits[0]) == sorted(digits[1]), words
+
+
+@pytest.fixture
+def unwritable(kept, tmp_path):
+    """A copy of the session that its reader may not write."""
+    folder = Path(shutil.copytree(kept[0], tmp_path / "backup"))
+    for left in folder.glob("tradecore.db-*"):
+        left.unlink()
+    folder.chmod(0o555)
+    yield folder
+    folder.chmod(0o755)
+
+
+READS = (
+    ("why",), ("why", "--what-if", "engine.max_spread_bps=30"), ("query", "trades"), ("query", "orders"),
+    ("query", "performance"), ("ledger", "check"), ("ledger", "balances"), ("replay",), ("status",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", READS, ids=" ".join)
+def test_a_backup_that_nobody_may_write_is_read(unwritable, kept, cli, monkeypatch, words):
+    """SQLite alone refuses a file in write-ahead mode there: it wants a helper file beside it."""
+    before = sorted(path.name for path in unwritable.iterdir())
+    # root may write all the same, and is told that it may not
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or unwritable not in (path, *path.parents))
+    result = cli(*words, "--state", unwritable)
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in unwritable.iterdir()) == before, "nothing was written beside it"
 
 
 def test_why_draws(cli, kept):

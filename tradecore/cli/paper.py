@@ -17,16 +17,41 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 """Columns where the output is no terminal: what tables are made to fit."""
+_FOLDED = 12
+"""Columns of text that fold are not made narrower than this."""
 
 
 def console(*, err: bool = False) -> Console:
     """Open a console on stdout or stderr that prints texts as they are."""
     from rich.console import Console
+    from rich.table import Table
 
-    opened = Console(stderr=err, highlight=False, markup=False, emoji=False)
+    class Paper(Console):
+        """A console on which a table is as wide as its figures need: what is cut tells nothing."""
+
+        def print(self, *objects: Any, **how: Any) -> None:
+            if len(objects) == 1 and isinstance(objects[0], Table) and not how:
+                least = _least_width(objects[0])
+                how = {"width": least, "crop": False} if least > self.width else {}
+            super().print(*objects, **how)
+
+    opened = Paper(stderr=err, highlight=False, markup=False, emoji=False)
     if not opened.is_terminal and "COLUMNS" not in os.environ:
         opened.width = WIDTH
     return opened
+
+
+def _least_width(shown: Table) -> int:
+    """Columns of a screen that a table takes where nothing of it is cut; text that may fold does."""
+    least = 0
+    for column in shown.columns:
+        lines = [str(column.header), *map(str, column.cells)]
+        longest = max(map(len, lines))
+        if not column.no_wrap:
+            longest = min(longest, _FOLDED)
+        column.min_width = longest
+        least += longest + 2
+    return least
 
 
 def table(*columns: str, right: tuple[str, ...] = (), wide: tuple[str, ...] = ()) -> Table:

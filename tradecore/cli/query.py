@@ -12,8 +12,7 @@ from tradecore.cli.query_performance import performance
 from tradecore.cli.when import when_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from enum import StrEnum
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tradecore.cli.kept import AnyRows
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from tradecore.store.light import Filter
 
     R = TypeVar("R")
+
+_EXTERNAL = "EXTERNAL"
+"""Status of an order that is not ours."""
 
 
 def _filters(function: F) -> F:
@@ -59,15 +61,32 @@ def trades(**options: Any) -> None:
 @click.option("--status", metavar="X", help="Rows in one state, such as UNKNOWN, or with one end, such as EXPIRED.")
 @click.option("--reason", metavar="CODE", help="Rows with one code, the venue's or ours.")
 def orders(*, status: str | None, **options: Any) -> None:
-    """Print order requests, each with what became of it."""
+    """Print order requests, each with what became of it.
+
+    Orders of the account that are not ours stand below, as EXTERNAL; --status EXTERNAL prints them alone.
+    """
     from tradecore.model.order import AttemptState, Outcome
 
     # a settled order is told by its end, an unsettled one by its state
-    states = {**dict(AttemptState.__members__), **dict(Outcome.__members__)}
+    states = {**AttemptState.__members__, **Outcome.__members__, _EXTERNAL: _EXTERNAL}
     wanted = _one_of(states, status)
-    settled = wanted is AttemptState.SETTLED
+    settled = wanted == AttemptState.SETTLED
     statuses = tuple(map(str, Outcome)) if settled else (str(wanted),) if wanted is not None else ()
-    _answer("orders", lambda rows, asked: rows.orders(asked), _show_orders, status=statuses, **options)
+    _answer(
+        "orders", lambda rows, asked: rows.orders(asked), _show_orders, others=_external, status=statuses, **options
+    )
+
+
+def _external(rows: AnyRows, asked: Filter) -> list[dict[str, Any]]:
+    """Orders that are not ours and fit, newest first; their ends and codes are not known to us."""
+    if asked.reason or asked.status not in ((), (_EXTERNAL,)):
+        return []
+    found = [
+        {"order": order, "symbol": what.partition(" ")[0], "what": what, "seen_ms": at_ms}
+        for order, what, at_ms in sorted(rows.external_orders(), key=lambda one: (-one[2], one[0]))
+        if (asked.since_ms is None or at_ms >= asked.since_ms) and (asked.until_ms is None or at_ms < asked.until_ms)
+    ]
+    return [one for one in found if asked.symbol in ("", one["symbol"])][: asked.limit]
 
 
 @query.command()
@@ -78,7 +97,7 @@ def intents(*, status: str | None, **options: Any) -> None:
     """Print intents: each wish to buy or sell, and why it ended."""
     from tradecore.model.intent import IntentState
 
-    wanted = _one_of(dict(IntentState.__members__), status)
+    wanted = _one_of(IntentState.__members__, status)
     statuses = (str(wanted),) if wanted is not None else ()
     _answer("intents", lambda rows, asked: rows.intents(asked), _show_intents, status=statuses, **options)
 
@@ -92,6 +111,7 @@ def _answer(
     name: str,
     ask: Callable[[AnyRows, Filter], Sequence[R]],
     show: Callable[[Sequence[R]], None],
+    others: Callable[[AnyRows, Filter], list[dict[str, Any]]] | None = None,
     *,
     state: Path,
     symbol: str | None,
@@ -115,16 +135,21 @@ def _answer(
         since_ms, until_ms = _bounds(rows, since, until, run)
         wanted = Filter(_symbol(symbol), status, (reason or "").upper(), since_ms, until_ms, limit)
         found = ask(rows, wanted)
+        foreign = others(rows, wanted) if others is not None else []
     if as_json:
-        print_json({"state": str(kept.folder), name: facts(list(found))})
+        beside = {"external_orders": foreign} if others is not None else {}
+        print_json({"state": str(kept.folder), name: facts(list(found)), **beside})
         return
     if as_csv:
-        print_csv(facts(list(found)))
+        # of orders that are not ours hardly a column is known: by themselves they have columns of their own
+        print_csv(facts(list(found)) if found or wanted.status != (_EXTERNAL,) else foreign)
         return
-    if not found:
+    if not found and not foreign:
         click.echo(f"no {name} that fit in {place(kept.folder)}")
         return
-    show(found)
+    if found:
+        show(found)
+    _show_external(foreign)
     if len(found) == limit:
         click.echo(f"the newest {limit}; --limit N shows more", err=True)
 
@@ -155,7 +180,7 @@ def _symbol(text: str | None) -> str:
     return text.upper() if text is not None else ""
 
 
-def _one_of(states: dict[str, StrEnum], text: str | None) -> StrEnum | None:
+def _one_of(states: Mapping[str, str], text: str | None) -> str | None:
     """Read a state's name; ``None`` stays ``None``."""
     from tradecore.errors import SettingsError
     from tradecore.settings.wording import nearest
@@ -203,6 +228,13 @@ def _show_orders(rows: Sequence[Attempt]) -> None:
             canonical(row.request.quantity), canonical(row.executed_quantity), became,
         )  # fmt: skip
     console().print(shown)
+
+
+def _show_external(rows: Sequence[dict[str, Any]]) -> None:
+    from tradecore.cli.write import moment
+
+    for row in rows:
+        click.echo(f"EXTERNAL order {row['order']}: {row['what']}, seen {moment(row['seen_ms'])}; left alone")
 
 
 def _show_intents(rows: Sequence[IntentRow]) -> None:
