@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from types import SimpleNamespace
 
 import pytest
@@ -100,6 +102,13 @@ def test_r33_losses_in_a_row_pause_entries_for_a_while(run, scene):
     # three more losses are needed after the pause
     losses = [p for p in played.records.positions if p.closed_ms is not None]
     assert len(trips(played)) <= len(losses) // 3
+
+
+def test_r33_losses_in_a_row_pause_nothing_unless_asked_for(run, scene):
+    played = run(scene(*FALLING, **losing(38) | {"sets": ("breaker.daily_drawdown_pct=0",)}))
+    assert Decimal(played.summary["realised_pnl"]) < 0
+    assert played.summary["positions_closed"] > 10
+    assert trips(played) == []
 
 
 def test_r33_a_win_ends_a_streak(run, scene):

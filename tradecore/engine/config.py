@@ -23,8 +23,8 @@ class BreakerConfig(NamedTuple):
 
     daily_drawdown_pct: Decimal = Decimal(10)
     """Fall of the equity below its peak since 00:00 UTC."""
-    loss_streak: int = 10
-    """Positions closed at a loss one after the other."""
+    loss_streak: int = 0
+    """Positions closed at a loss one after the other; off unless asked for, as a strategy may lose often and little."""
     loss_pause_ms: int = 3_600_000
     failed_orders_pct: Decimal = Decimal(50)
     """Share of the orders of the window that were rejected or never placed."""

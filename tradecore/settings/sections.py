@@ -208,7 +208,7 @@ class BreakerSection(Section):
         Decimal(10), "REDUCING until 00:00 UTC at this fall below the day's peak; 0 is off", "% of the day's peak",
         ge=0, le=100,
     )  # fmt: skip
-    loss_streak: int = field(10, "REDUCING after so many losing positions in a row; 0 is off", "positions", ge=0)
+    loss_streak: int = field(0, "REDUCING after so many losing positions in a row; 0 is off", "positions", ge=0)
     loss_pause_s: float = field(3600.0, "How long that lasts", "s", gt=0)
     failed_orders_pct: Decimal = field(
         Decimal(50), "REDUCING where this share of orders is rejected or never placed; 0 is off", "% of orders",
