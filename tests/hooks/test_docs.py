@@ -76,7 +76,7 @@ async def test_every_example_does_what_it_says(seat, words, tmp_path):
     assert calls.route(words.intent, words.book, (), words.t0, "").answer.price == words.intent.price_cap
     ((name, job),) = calls.jobs()
     assert calls.ask_job(name, job, words.portfolio, words.market, None).state == {"wins": 0}
-    (removed,) = calls.universe({words.symbol: words.instrument._replace(can_sell=False)}, {})
+    (removed,) = calls.universe({words.symbol: words.instrument._replace(can_sell=False)}, {}, words.market)
     assert removed[1].reason == "cannot be sold"
     await calls.start({"on_start": Resources(tmp_path, {}, "r1")})
     assert plugin["on_start"].lines == ["run r1 begins"]

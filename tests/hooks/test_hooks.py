@@ -182,8 +182,27 @@ def test_hook_universe(seat, base, words):
         def universe(self, instruments, quotes):
             return []
 
-    kept = seat(Fine, Young).universe({words.symbol: words.instrument}, {words.symbol: words.book})
-    assert kept == (("young", Keep(words.symbol, False, "listed yesterday")),)
+    asked = ({words.symbol: words.instrument}, {words.symbol: words.book}, words.market)
+    assert seat(Fine, Young).universe(*asked) == (("young", Keep(words.symbol, False, "listed yesterday")),)
+
+
+def test_hook_universe_of_a_guest_that_fails_the_last_answer_stands(seat, base, words):
+    class Moody(base):
+        name = "moody"
+        asked = 0
+
+        @hookimpl
+        def universe(self, instruments, market):
+            Moody.asked += 1
+            if Moody.asked == 2:
+                raise ValueError("not today")
+            return [Keep(symbol, False, f"after {Moody.asked}") for symbol in instruments] if Moody.asked < 3 else []
+
+    calls = seat(Moody)
+    asked = ({words.symbol: words.instrument}, {}, words.market)
+    first = (("moody", Keep(words.symbol, False, "after 1")),)
+    assert [calls.universe(*asked) for _ in range(3)] == [first, first, ()]
+    assert calls.universe({}, {}, words.market) == ()
 
 
 async def test_hook_on_start(seat, base, tmp_path):

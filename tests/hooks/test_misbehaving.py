@@ -417,7 +417,7 @@ def test_a_job_cannot_change_what_it_is_handed(seat, base, words):
 )
 def test_a_universe_guest_that_fails_removes_nothing(seat, base, words, answer, said):
     calls = seat(answering(base, "universe", answer))
-    assert calls.universe({"AAA/USDT": words.instrument}, {}) == ()
+    assert calls.universe({"AAA/USDT": words.instrument}, {}, words.market) == ()
     assert said in calls.ear.faults[0].fault
 
 
@@ -469,7 +469,7 @@ def test_guests_cannot_write_into_what_they_are_handed(seat, base, words):
     calls = seat(Writer)
     assert calls.risk(words.intent, words.portfolio, words.market).allowed
     calls.follow(words.frame, range(2), words.position)
-    calls.universe({"AAA/USDT": words.instrument}, {})
+    calls.universe({"AAA/USDT": words.instrument}, {}, words.market)
     assert len(tried) == 8
     assert calls.ear.faults == []
 
@@ -511,7 +511,7 @@ def test_no_answer_gets_out_or_opens_a_gate(seat, base, words, answer):
     risk = calls.risk(words.intent, words.portfolio, words.market)
     route = calls.route(words.exit, words.book, (), words.t0, "")
     calls.jobs()
-    calls.universe({words.symbol: words.instrument}, {})
+    calls.universe({words.symbol: words.instrument}, {}, words.market)
     assert (size.best is None) == bool(size.fault)
     assert size.best is None or size.best.quantity >= 0
     assert not risk.allowed

@@ -36,7 +36,8 @@ from tradecore.engine.state import Operator
 from tradecore.engine.sweeping import Sweeping
 from tradecore.engine.tell import Teller
 from tradecore.engine.tradable import Tradable
-from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot, UniverseRemoved
+from tradecore.engine.universe import UniverseWatch
+from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot
 from tradecore.model.instrument import Instrument
 from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.order import ATTEMPT_UNPROVEN
@@ -69,6 +70,7 @@ class Engine:
         )
         self.exits = Exits(desk, self.settler, self.execution, self.pictures, self.money)
         self.scanner = Scanner(outside.calls, outside.feed, warmup, config.block_rows)
+        self.universe = UniverseWatch(desk, self.scanner)
         self.pipeline = Pipeline(desk, self.scanner, self.pictures, self.execution)
         self.leading = Leading(desk, self.settler, self.exits, self.pipeline.add, warmup + 2)
         self.sweeping = Sweeping(
@@ -145,20 +147,9 @@ class Engine:
         self.guest_jobs.restore()
         self.fill_watch.start()
 
-    def _ask_universe(self) -> None:
-        """Ask the universe guests once which symbols this run keeps; every removal has its reason (R5)."""
-        desk = self.desk
-        quotes = {symbol: book for symbol in desk.feed.symbols if (book := desk.feed.book(symbol)) is not None}
-        removed = set()
-        for plugin, word in desk.calls.universe(desk.instruments, quotes):
-            if not word.keep:
-                removed.add(word.symbol)
-                desk.note(UniverseRemoved(word.symbol, plugin, word.reason))
-        self.scanner.removed = frozenset(removed & set(desk.feed.symbols))
-
     async def begin(self) -> None:
         """Lead the positions that are open, and let the jobs run: rows close from now on."""
-        self._ask_universe()
+        await self.universe.ask()
         for position in list(self.desk.books.positions.values()):
             await self.leading.changed(position.position_id)
         self._plan_jobs()
@@ -212,6 +203,7 @@ class Engine:
             ("clock_check", self._clock_check),
             ("instruments", self._reload_instruments),
             ("retention", self._retention),
+            ("universe", self.universe.ask),
         ):
             if name in config.intervals_s:
                 least = row_s if name == "commands" and virtual else least_s

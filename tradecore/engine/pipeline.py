@@ -277,6 +277,8 @@ class Pipeline:
             return _too_old(Reason.SIGNAL_EXPIRED, age, hit.expires_after_ms)
         if desk.books.symbol_busy(hit.symbol) or any(p.symbol == hit.symbol for p in planned):
             return Refused(Reason.SYMBOL_BUSY)
+        if hit.symbol in self._scanner.removed:  # an add, or what a job proposes: rows do not bring it
+            return Refused(Reason.NOT_IN_UNIVERSE)
         instrument = desk.instruments.get(hit.symbol)
         if instrument is None or not instrument.can_buy:
             return Refused(Reason.SYMBOL_HALTED)

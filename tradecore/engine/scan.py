@@ -6,7 +6,7 @@ costs microseconds. Only hits come out one by one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -231,7 +231,8 @@ class Scanner:
         self._row = -1
         self._stale = False
         self.removed: frozenset[str] = frozenset()
-        """Symbols that universe guests keep out; set before the first row."""
+        """Symbols that universe guests keep out in the row judged last."""
+        self._wanted: frozenset[str] = frozenset()
 
     def forget(self) -> None:
         """Drop answers of rows to come: a setting was tuned or a guest quarantined; in force from the next row.
@@ -240,11 +241,19 @@ class Scanner:
         """
         self._stale = True
 
+    def keep_out(self, symbols: Iterable[str]) -> None:
+        """Judge some symbols no more, and all others again, from the next row on."""
+        wanted = frozenset(symbols) & frozenset(self._feed.symbols)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self.forget()
+
     def look_ahead(self) -> None:
         """Ask the signal guests for the next rows if the next one is not yet judged. Called before a row is taken."""
         judged, close_ms = self._judged, self._feed.next_close_ms
         if judged is not None and not self._stale and close_ms is not None and judged.row_of(close_ms) is not None:
             return
+        self.removed = self._wanted
         self._stale = False  # before asking: who is quarantined now makes these answers stale again
         frame = self._feed.block(self._warmup_rows, self._block_rows)
         if frame is None:

@@ -19,6 +19,7 @@ from tradecore.hooks import checks, checks_jobs
 from tradecore.hooks.awaiting import Leader, close_unbegun
 from tradecore.hooks.combine import (
     FollowAnswers,
+    LastWords,
     RiskAnswer,
     RouteAnswer,
     SignalAnswers,
@@ -101,6 +102,7 @@ class Calls:
         self._tuner: Final = Tuner(self._slots, self.crumb, timer)
         self._freezer: Final = Freezer()
         self._jobs: Final[dict[str, dict[str, Job]]] = {}
+        self._words: Final = LastWords()
         self._leader: Final = Leader(self.crumb, timer)
         self.offspring: Final = Offspring(self.crumb, timer, self.fault)
         """Tasks that guests start."""
@@ -121,7 +123,7 @@ class Calls:
         return tuple(slot.name for slot in self._slots.at(hook) if slot.live)
 
     def warmup_rows(self, timeframe_ms: int, frame: str = "base") -> int:
-        """Rows before a row that guests with deciding hooks may use.
+        """Rows before a row that guests with deciding hooks, or with `universe`, may use.
 
         Args:
             timeframe_ms: Length of a row of that frame.
@@ -129,7 +131,8 @@ class Calls:
         Returns:
             The largest number that any of them declares; 0 where none does.
         """
-        windows = (guest.warmup.get(frame) for guest in self.guests if not guest.hooks.isdisjoint(DECIDING))
+        looking = (*DECIDING, "universe")
+        windows = (guest.warmup.get(frame) for guest in self.guests if not guest.hooks.isdisjoint(looking))
         return max((window_rows(window, timeframe_ms) for window in windows if window is not None), default=0)
 
     @property
@@ -244,18 +247,13 @@ class Calls:
         return None if isinstance(answer, Silence) else answer
 
     def universe(
-        self, instruments: Mapping[str, Instrument], quotes: Mapping[str, Book]
+        self, instruments: Mapping[str, Instrument], quotes: Mapping[str, Book], market: Market
     ) -> tuple[tuple[str, Keep], ...]:
-        """Ask all guests which symbols to keep; a symbol stays if no guest removes it."""
+        """Ask all guests which symbols to keep; a symbol stays if no guest removes it, now or before a fault."""
         slots = self._slots.at("universe")
-        arguments = (read_only(instruments), read_only(quotes))
+        arguments = (read_only(instruments), read_only(quotes), market)
         answers = self._ask("universe", slots, arguments, lambda answer: checks.kept(answer, instruments))
-        return tuple(
-            (slot.name, keep)
-            for slot, answer in zip(slots, answers, strict=True)
-            if not isinstance(answer, Silence)
-            for keep in answer
-        )
+        return self._words.heard(zip([slot.name for slot in slots], answers, strict=True), instruments)
 
     # Tunes -----------------------------------------------------------------------------------------------------------
 

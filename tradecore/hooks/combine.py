@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from tradecore.market.answers import Plan, Wishes
 from tradecore.model.events import CheckFact
 from tradecore.model.intent import Cap
 from tradecore.model.order import Done, OrderRequest
-from tradecore.model.signal import Size, Verdict
+from tradecore.model.signal import Keep, Size, Verdict
 
 
 class Silence(NamedTuple):
@@ -34,6 +34,24 @@ class FollowAnswers(NamedTuple):
     plans: tuple[tuple[str, Plan], ...]
     faulted: bool
     """True where a guest failed or is quarantined: its last durable plan stays in force, entries halt."""
+
+
+class LastWords:
+    """What each universe guest said last: of one that fails it stands, so that no fault lets a symbol in."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[Keep, ...]] = {}
+
+    def heard(
+        self, answers: Iterable[tuple[str, tuple[Keep, ...] | Silence]], symbols: Collection[str]
+    ) -> tuple[tuple[str, Keep], ...]:
+        """Take the answers to one question, in guest order; returns what holds of the symbols asked about."""
+        found: list[tuple[str, Keep]] = []
+        for name, answer in answers:
+            if not isinstance(answer, Silence):
+                self._kept[name] = answer
+            found += [(name, keep) for keep in self._kept.get(name, ()) if keep.symbol in symbols]
+        return tuple(found)
 
 
 class SizeAnswer(NamedTuple):

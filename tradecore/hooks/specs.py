@@ -150,11 +150,19 @@ class Hooks:
         """
 
     @hookspec
-    def universe(self, instruments: Mapping[str, Instrument], quotes: Mapping[str, Book]) -> Sequence[Keep]:
+    def universe(
+        self, instruments: Mapping[str, Instrument], quotes: Mapping[str, Book], market: Market
+    ) -> Sequence[Keep]:
         """Keep or remove symbols, a reason for each; a symbol not named is kept.
 
+        Called: at the start, and again each `intervals.universe_s`; in force from the next row on. A removal shuts
+            entries on the symbol; a position that is open there is led and left as ever.
+        Args:
+            instruments: Of this run's symbols.
+            quotes: Newest books; a symbol without one is absent.
+            market: Its rows are closed hours, as many as the guest's `warmup` names for ``1h``; fewer at the start.
         Combine: a symbol stays if no guest removes it.
-        None or an exception: nothing is removed, counted.
+        None or an exception: its answer before this one stands, at first nothing is removed; counted.
         """
 
     @hookspec

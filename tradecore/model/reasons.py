@@ -10,6 +10,7 @@ class Reason(enum.StrEnum):
 
     # A candidate that became no intent (outcomes of R4).
     NOT_TRADABLE = "NOT_TRADABLE"  # no data in this row
+    NOT_IN_UNIVERSE = "NOT_IN_UNIVERSE"  # a universe guest keeps the symbol out
     WARMING_UP = "WARMING_UP"  # fewer rows before this one than the guest declared
     STALE_DATA = "STALE_DATA"  # the row or the price is older than the limit
     NO_WISHER = "NO_WISHER"  # every signal guest is quarantined or failed in this row

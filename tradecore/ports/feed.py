@@ -47,6 +47,12 @@ class Feed(Protocol):
     def history(self, rows: int) -> MarketFrame:
         """The last `rows` closed rows, fewer at the start."""
 
+    def hours(self, count: int) -> MarketFrame:
+        """The last `count` whole hours that have closed, as rows of an hour; fewer at the start.
+
+        On the wall clock as many as guests have declared to need of the frame ``1h``; empty where none has.
+        """
+
     def steps(self, symbol: str, after_ms: int) -> tuple[Step, ...]:
         """Prices of one symbol after a moment, up to and with the next close; empty where it does not trade."""
 

@@ -240,6 +240,7 @@ class IntervalsSection(Section):
     clock_check_s: float = field(60.0, "Compare clocks with the venue", "s", gt=0)
     conservation_s: float = field(60.0, "Prove that ledger and venue agree", "s", gt=0)
     dust_sweep_s: float = field(3600.0, "Look for dust", "s", gt=0)
+    universe_s: float = field(3600.0, "Ask universe guests again which symbols to keep", "s", gt=0)
     retention_s: float = field(86_400.0, "Delete what is past its retention", "s", gt=0)
     commands_s: float = field(1.0, "Look for operator commands", "s", gt=0)
 

@@ -22,6 +22,7 @@ from tradecore.model.events.decision import (
     ScanOutcomes,
     SizingCalc,
     UniverseRemoved,
+    UniverseReturned,
 )
 from tradecore.model.events.kinds import (
     NO_IDS,
@@ -185,6 +186,7 @@ __all__ = [
     "TuneApplied",
     "UncaughtException",
     "UniverseRemoved",
+    "UniverseReturned",
     "kind_of",
     "kind_of_type",
 ]

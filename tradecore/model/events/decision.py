@@ -65,11 +65,22 @@ class CandidateOutcomes(NamedTuple):
 
 @event_kind("universe_removed", Taxonomy.DECISION)
 class UniverseRemoved(NamedTuple):
-    """A universe guest keeps a symbol out of this run."""
+    """A universe guest keeps a symbol out: no entries until it is asked again."""
 
     symbol: str
     plugin: str
     reason: str
+
+
+@event_kind("universe_returned", Taxonomy.DECISION)
+class UniverseReturned(NamedTuple):
+    """No universe guest keeps a symbol out any more."""
+
+    symbol: str
+    plugin: str
+    """The guest that had kept it out."""
+    reason: str
+    """Why it had."""
 
 
 @event_kind("drop_trigger_eval", Taxonomy.DECISION)

@@ -10,9 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from tradecore.hooks import checks, checks_jobs
 from tradecore.hooks.guest import Guest
-from tradecore.market.frame import Market, MarketFrame
+from tradecore.market.frame import COLUMNS, Array, Market, MarketFrame
+from tradecore.market.hours import HOUR_MS
+from tradecore.model.book import Book
+from tradecore.model.instrument import Instrument
 from tradecore.model.order import Done, OrderRequest
 from tradecore.model.units import Side, price_of
 from tradecore.testing.contract.cards import Broken, Hanging
@@ -31,6 +36,7 @@ from tradecore.testing.contract.values import (
 )
 
 DECIDING: Final = ("signal", "follow", "size", "risk_check", "route_order")
+_HOURS_FROM_MS: Final = 472_222 * HOUR_MS
 ASKED: Final = (*DECIDING, "jobs", "universe")
 """Hooks whose answer counts, so that it must follow from the arguments alone."""
 
@@ -176,7 +182,21 @@ def universe_question(symbols: tuple[str, ...]) -> Question:
     """Make a question about symbols."""
     instruments = {symbol: instrument_of()._replace(symbol=symbol) for symbol in symbols}
     quotes = {symbol: book_of(1_700_000_000_000)._replace(symbol=symbol) for symbol in symbols[:-1]}
-    return Question("universe", f"{len(symbols)} symbols", (instruments, quotes))
+    return Question("universe", f"{len(symbols)} symbols", (instruments, quotes, hours_of(instruments, quotes)))
+
+
+def hours_of(instruments: Mapping[str, Instrument], quotes: Mapping[str, Book]) -> Market:
+    """Make a market of two days of hours; the first symbol is empty in it, the last one new."""
+    rows, symbols = 48, tuple(instruments)
+    close = np.full((rows, len(symbols)), 100.0) + np.arange(rows)[:, None] % 3
+    close[:, :1] = np.nan
+    close[: rows // 2, -1:] = np.nan
+    columns: dict[str, Array] = {
+        name: np.asfortranarray(close * (10.0 if name == "volume" else 1.0)) for name in COLUMNS
+    }
+    times = _HOURS_FROM_MS + HOUR_MS * np.arange(rows, dtype=np.int64)
+    frame = MarketFrame(HOUR_MS, times, symbols, columns)
+    return Market(frame, int(times[-1]) + HOUR_MS // 2, quotes, instruments)
 
 
 def jobs_of(guest: Guest) -> Mapping[str, Callable[[Any, Any, Any], Any]]:

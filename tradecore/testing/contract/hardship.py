@@ -14,7 +14,16 @@ from tradecore.hooks.watchdog import Overrun
 from tradecore.market.frame import MarketFrame
 from tradecore.model.units import price_of
 from tradecore.settings.sections import Deadlines
-from tradecore.testing.contract.asking import DECIDING, Question, ask, ask_raw, held, ordinary, universe_question
+from tradecore.testing.contract.asking import (
+    DECIDING,
+    Question,
+    ask,
+    ask_raw,
+    held,
+    hours_of,
+    ordinary,
+    universe_question,
+)
 from tradecore.testing.contract.cards import PASSED, Result, card, failed
 from tradecore.testing.contract.markets import hard_frames, scaled
 from tradecore.testing.contract.subject import Subject
@@ -121,7 +130,7 @@ def no_rows(subject: Subject) -> Result:
     if "follow" in guest.hooks:
         ask(guest, Question("follow", "no rows of a frame", (frame, range(3, 3), held(frame, 1))))
     if "universe" in guest.hooks:
-        ask(guest, Question("universe", "no symbols", ({}, {})))
+        ask(guest, Question("universe", "no symbols", ({}, {}, hours_of({}, {}))))
     return PASSED
 
 

@@ -327,8 +327,8 @@ def universe_names_its_reasons(subject: Subject) -> Result:
     """Ask in two orders."""
     guest = subject.fresh()
     question = universe_question(("C0/USDT", "C1/USDT", "C2/USDT"))
-    instruments, quotes = question.arguments
-    turned = Question("universe", "the same in another order", (dict(reversed(instruments.items())), quotes))
+    instruments, quotes, market = question.arguments
+    turned = Question("universe", "the same in another order", (dict(reversed(instruments.items())), quotes, market))
     if sorted(map(repr, ask(guest, question))) != sorted(map(repr, ask(guest, turned))):
         raise Broken("universe keeps other symbols when they come in another order; judge each symbol for itself")
     return PASSED

@@ -7,8 +7,12 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from tradecore.market.frame import MarketFrame
+from tradecore.market.hours import HOUR_MS, HOURS
 from tradecore.market.path import Step
+from tradecore.market.window import blank
 from tradecore.model.book import Book
 from tradecore.model.events import FeedPast, UncaughtException
 from tradecore.model.instrument import Instrument
@@ -245,6 +249,13 @@ class LiveFeed:
     def history(self, rows: int) -> MarketFrame:
         """The last `rows` taken rows, fewer at the start."""
         return self._frame(self._next - rows, self._next)
+
+    def hours(self, count: int) -> MarketFrame:
+        """The last `count` whole hours that have closed; none where no guest has declared to need the frame ``1h``."""
+        hours = self._slower.frames(self._bars.close_ms(self._next - 1)).get(HOURS)
+        if hours is None:
+            return MarketFrame(HOUR_MS, np.zeros(0, dtype=np.int64), self._symbols, blank(0, len(self._symbols)))
+        return hours.cut(max(0, hours.rows - count), hours.rows)
 
     def steps(self, symbol: str, after_ms: int) -> tuple[Step, ...]:
         """Nothing: prices to come are not known."""

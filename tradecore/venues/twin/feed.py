@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from tradecore.market.frame import Array, MarketFrame
+from tradecore.market.hours import Hours
 from tradecore.market.path import Step
 from tradecore.market.source import RowSource
 from tradecore.model.book import Book
@@ -46,6 +47,7 @@ class TwinFeed:
         self._closes: Final[Array] = np.full(len(source.symbols), np.nan)
         """Newest close of each symbol among the rows taken in this run."""
         self._first_row: Final = start_row
+        self._hours: Final = Hours(source)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -97,6 +99,10 @@ class TwinFeed:
     def history(self, rows: int) -> MarketFrame:
         """The last `rows` closed rows, fewer at the start."""
         return self._source.read(max(0, self._row - rows), self._row)
+
+    def hours(self, count: int) -> MarketFrame:
+        """The last `count` whole hours that have closed, fewer at the start of the data."""
+        return self._hours.until(self._row, count)
 
     def steps(self, symbol: str, after_ms: int) -> tuple[Step, ...]:
         """Prices of one symbol after a moment, up to and with the next close; empty where it does not trade."""
