@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tradecore.journal.chain import link_after, unseal
 from tradecore.journal.files import list_files
 from tradecore.journal.head import HEAD_FILE, read_head
 from tradecore.journal.links import What
@@ -149,6 +151,28 @@ def test_r44_lines_that_changed_places_are_found(harmed, data):
     if file.path.read_bytes() == before:
         return
     assert set(kinds(folder)) == {What.REORDERED}
+
+
+@pytest.mark.parametrize("relinked", [False, True])
+async def test_r44_a_line_written_anew_with_its_check_is_told_from_a_removed_one(tmp_path, words, relinked):
+    """Two lines with numbers side by side had nothing between them that could be gone."""
+    clock = words.HandClock()
+    journal = open_journal(tmp_path, session="run-1", clock=clock, mask=Mask())
+    journal.catch_up(words.Ledger().events_after)
+    for number in range(5):
+        journal.note(ScanOutcomes(number, 5, {"NO_DROP": 5}, 0))
+    assert await journal.close(1)
+    (file,) = list_files(tmp_path, Taxonomy.DECISION)
+    assert verify(tmp_path).ok
+    seals = [unseal(line) for line in file.path.read_bytes().splitlines(keepends=True)]
+    body = seals[2].body.replace(b'"candidates":5', b'"candidates":6')
+    assert body != seals[2].body
+    link = link_after(seals[1].link, body) if relinked else seals[2].link
+    forged = b'%b,"chain":"%b%08x"}\n' % (body, link, zlib.crc32(link, zlib.crc32(body)))
+    rewrite(file, lambda lines: [*lines[:2], forged, *lines[3:]])
+    (finding,) = verify(tmp_path).findings
+    assert finding.what is What.CHANGED
+    assert finding.line == 3 + relinked, "where it was linked anew the next line does not hang on it"
 
 
 @FLIPS

@@ -238,4 +238,7 @@ def _meaning(one: _Break, known: _Known, after: _Break | None) -> tuple[What | N
         return None, ""
     if after is not None and link_after(one.before.link, after.body) == after.end.link:
         return What.INSERTED, f"the line after it was written behind line {one.before.seq}"
+    if one.end.seq == one.before.seq + 1:
+        # no line can have stood between two numbers without one between them: somebody wrote a line anew, check and all
+        return What.CHANGED, f"it, or line {one.before.seq} before it, is not what was written"
     return What.REMOVED, f"what stood between lines {one.before.seq} and {one.end.seq} is missing"
