@@ -398,3 +398,51 @@ def test_r46_a_difference_that_stood_at_a_restart_still_stops_entries(run, scene
     again = run(scene(16, buys={12: (A,)}), lambda engine: cycle(engine, 10))
     assert again.summary["trading_state"] == "REDUCING"
     assert again.summary["unexplained_drift"] == "500"
+
+
+@pytest.mark.parametrize("deposit", [False, True])
+def test_r46_things_that_happen_at_once_are_each_named_in_one_cycle(run, scene, deposit):
+    """A sale by hand, a fill that was missed, a withdrawal and a coin that is not named, all in one minute.
+
+    A deposit beside the withdrawal may be a conversion: then nobody can say what either is.
+    """
+    theirs = NewOrder("by-hand", A, Side.SELL, IOC, D(90), D("0.25"), False)
+
+    def begin(engine):
+        inner, outside, hidden = engine.desk.venue, twin_of(engine).outside, set()
+
+        async def order(symbol, wire_id):
+            report = await inner.order(symbol, wire_id)
+            if symbol != B:
+                return report
+            return report._replace(status=VenueStatus.EXPIRED, executed_quantity=D(0), executed_quote=D(0), trades=())
+
+        async def balances():
+            return {coin: held for coin, held in (await inner.balances()).items() if coin not in hidden}
+
+        def act():
+            outside.place(theirs)
+            outside.withdraw("DDD", D(2))
+            if deposit:
+                outside.deposit("EEE", D(4))
+            hidden.add("CCC")
+
+        engine.desk.venue = Around(inner, order=order, balances=balances)
+        at(engine, row_close_ms(4) + 10_000, act)
+        cycle(engine, 4)
+
+    opening = "account.opening={USDT=10000, CCC=3, DDD=5}"
+    story = scene(buys={1: (A, B)}, route=router((IOC, "20", 2_000)), sets=("twin.ack_without_status=true", opening))
+    played = run(story, begin, sound=False)
+    (proof,) = proofs(played)
+    named = {(found.coin, found.kind, found.done) for found in proof.drift}
+    went = "unknown" if deposit else "withdrawal"
+    assert named - {("EEE", "unknown", "named")} == {
+        ("AAA", "external", "booked"), ("BBB", "missed_fill", "booked"), ("USDT", "external", "booked"),
+        ("USDT", "missed_fill", "booked"), ("CCC", "missing_currency", "named"), ("DDD", went, "named"),
+    }  # fmt: skip
+    assert (("EEE", "unknown", "named") in named) is deposit
+    balances = played.records.balances
+    held = {coin: balances.get(("assets", coin), D(0)) for coin in ("AAA", "BBB", "CCC", "DDD", "EEE")}
+    assert held == {"AAA": D("0.75"), "BBB": 1, "CCC": 3, "DDD": 5, "EEE": 0}, "what is not known is not booked"
+    assert played.summary["trading_state"] == "REDUCING"
