@@ -12,7 +12,7 @@ from telegram import Bot, LinkPreviewOptions, Message, Update
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, TelegramError
 from telegram.request import HTTPXRequest, RequestData
 
-from tradecore_notify_telegram.port import Incoming, Refused, Throttled, Unreachable, WrongToken
+from tradecore_notify_telegram.port import Incoming, Refused, Throttled, Trouble, Unreachable, WrongToken
 
 _T = TypeVar("_T")
 _TOO_MANY: Final = 429
@@ -68,10 +68,10 @@ class TelegramApi:
         limits: dict[str, Any] = dict.fromkeys(
             ("read_timeout", "write_timeout", "connect_timeout", "pool_timeout"), self._timeout
         )
+        self._requests: Final = (_Request(connection_pool_size=1, **limits), _Request(connection_pool_size=1, **limits))
+        sending, polling = self._requests
         self._bot: Final = Bot(
-            token.get_secret_value(), base_url=f"{url.rstrip('/')}/bot",
-            request=_Request(connection_pool_size=1, **limits),
-            get_updates_request=_Request(connection_pool_size=1, **limits),
+            token.get_secret_value(), base_url=f"{url.rstrip('/')}/bot", request=sending, get_updates_request=polling
         )  # fmt: skip
 
     async def open(self) -> str:
@@ -96,21 +96,25 @@ class TelegramApi:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await _named(self._bot.shutdown())
+        # not the bot's own end: it does nothing where the bot never learnt its name, and the connections stay open
+        for request in self._requests:
+            await request.shutdown()
 
 
 async def _named(call: Awaitable[_T]) -> _T:
-    """Await a call, its trouble in our own words: the library's may hold the token."""
+    """Await a call, its trouble in our own words: the library's may hold the token, so it is not even its context."""
+    trouble: Trouble
     try:
         return await call
     except _Slow as error:
-        raise Throttled(error.retry_after_s) from None
+        trouble = Throttled(error.retry_after_s)
     except InvalidToken:
-        raise WrongToken("the token was refused") from None
+        trouble = WrongToken("the token was refused")
     except (BadRequest, Forbidden, ChatMigrated) as error:
-        raise Refused(str(error)[:200]) from None
+        trouble = Refused(str(error)[:200])
     except TelegramError as error:
-        raise Unreachable(type(error).__name__) from None
+        trouble = Unreachable(type(error).__name__)
+    raise trouble
 
 
 def _incoming(update: Update) -> Incoming:

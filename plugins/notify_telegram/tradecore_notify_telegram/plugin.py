@@ -38,7 +38,9 @@ from tradecore_notify_telegram.words import line
 _LOG: Final = logging.getLogger("tradecore_notify_telegram")
 _QUIET_MS: Final = 600_000
 _DOWN_S: Final = 300.0
-_LAST_S: Final = 0.8
+_LAST_S: Final = 1.2
+"""Seconds of the wall that the last messages have: one a second goes to a chat."""
+_CLOSE_S: Final = 0.3
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -118,6 +120,12 @@ class NotifyTelegram:
                 raise ValueError("expected each person once")
             return self
 
+        @model_validator(mode="after")
+        def _has_a_bot_for_them(self) -> NotifyTelegram.Settings:
+            if (self.chats or self.people) and not self.token.get_secret_value():
+                raise ValueError("expected a token where chats or people are named, found none")
+            return self
+
     events = frozenset({"alert_fired", "operator_command", "trading_state"})
     operates = ("view", "control", "money")
     secrets = ("token",)
@@ -131,16 +139,22 @@ class NotifyTelegram:
         self._api: TelegramApi | None = None
         self._sender: Sender | None = None
         self._gate: Gate | None = None
-        self._health: Health | None = None
+        self._lines: tuple[Health, ...] = ()
+        """Sending, then listening: one may work where the other does not."""
         self._tasks: list[asyncio.Task[None]] = []
+        self._scale = 1.0
 
     @hookimpl
     async def on_start(self, resources: Resources) -> None:
-        """Open the outbox and begin to send and to listen; on virtual time nobody outside can be waited for."""
-        if resources.scale is None:
+        """Open the outbox and begin to send and to listen; on virtual time nobody outside can be waited for.
+
+        Without a token there is nobody to talk to, and nothing begins.
+        """
+        if resources.scale is None or "token" not in resources.secrets:
             return
         self._run_id, self._operate = resources.run_id, resources.operate
         loop, scale = asyncio.get_running_loop(), resources.scale
+        self._scale = scale
 
         def now_s() -> float:
             return loop.time() / scale
@@ -155,13 +169,13 @@ class NotifyTelegram:
             _LOG.warning("telegram: the outbox cannot be opened, messages do not survive a restart: %s", error)
             self._outbox = Outbox(None)
         self._api = TelegramApi(resources.secrets["token"], settings.api_url, settings.timeout_s, scale)
-        self._health = Health(now_s)
+        self._lines = sending, listening = Health(now_s), Health(now_s)
         self._gate = Gate({person.id: person.role for person in settings.people}, frozenset(settings.chats), now_s)
-        self._sender = Sender(self._api, self._outbox, self._health, now_s, sleep)
+        self._sender = Sender(self._api, self._outbox, sending, now_s, sleep)
         confirmations = Confirmations(settings.confirm_s, now_s)
         answering = Answering(self._operate, self._gate, confirmations, settings.command_age_s, resources.wall_ms)
         receiver = Receiver(
-            self._api, self._outbox, answering, self._health, wall_ms=resources.wall_ms, sleep=sleep,
+            self._api, self._outbox, answering, listening, wall_ms=resources.wall_ms, sleep=sleep,
             wait_s=settings.poll_s, wake=self._sender.wake,
         )  # fmt: skip
         self._say(f"start/{self._run_id}", f"run {self._run_id} begins")
@@ -223,7 +237,7 @@ class NotifyTelegram:
         for task in self._tasks[1:]:
             task.cancel()
         try:
-            async with asyncio.timeout(_LAST_S):
+            async with asyncio.timeout(_LAST_S * self._scale):
                 await self._sender.emptied()
         except (TimeoutError, sqlite3.Error):
             _LOG.info("telegram: what is left is sent by the next run")
@@ -231,7 +245,7 @@ class NotifyTelegram:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            async with asyncio.timeout(_LAST_S):
+            async with asyncio.timeout(_CLOSE_S * self._scale):
                 await self._api.close()
         except Exception as error:  # noqa: BLE001 - whatever a closing connection does, the run ends
             _LOG.info("telegram: closing failed: %s", type(error).__name__)
@@ -252,13 +266,12 @@ class NotifyTelegram:
             for chat in self.settings.chats:
                 self._outbox.put(key, chat, text)
         except sqlite3.Error as error:
-            assert self._health is not None
-            self._health.ill(f"the outbox cannot be written: {error}")
+            self._lines[0].ill(f"the outbox cannot be written: {error}")
         self._sender.wake()
 
     def _look(self, portfolio: Portfolio, market: Market, last: Mapping[str, object] | None) -> JobAnswer | None:
         """Alert where strangers knock or known people flood, and where the line is down; at most every ten minutes."""
-        if self._gate is None or self._health is None:
+        if self._gate is None:
             return None
         kept = last or {}
         alerts = []
@@ -272,9 +285,10 @@ class NotifyTelegram:
             )
             self._gate.strangers = self._gate.floods = 0
             state["told_ms"] = market.now_ms
-        down = bool(self._health.why) and self._health.lasting_s() >= _DOWN_S
-        if down != bool(kept.get("down")) and (down or not self._health.why):
-            text = self._health.why if down else "Telegram can be reached again"
+        ill = [one for one in self._lines if one.why]
+        down = any(one.lasting_s() >= _DOWN_S for one in ill)
+        if down != bool(kept.get("down")) and (down or not ill):
+            text = ill[0].why if down else "Telegram can be reached again"
             alerts.append(Alert("chat_down", "warning", text, resolved=not down))
             state["down"] = down
         return JobAnswer(alerts=tuple(alerts), state=state) if alerts else None
