@@ -106,7 +106,8 @@ def _run(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for wire in wires if asked.placements else ():
         report["placements"].append(run_placements(wire, folder / f"place-{wire}", asked.seed))
     for wire in wires if asked.kills else ():
-        report["kills"].append(kill_and_start(wire, folder / f"kill-{wire}", asked.kills, seed=asked.seed))
+        killed = kill_and_start(wire, folder / f"kill-{wire}", asked.kills, seed=asked.seed)
+        report["kills"].append({name: value for name, value in killed.items() if name != "summary"})
     leaks = Leaks((KEY, SECRET), {KEY_FILE, SECRET_FILE})
     report["leaks"] = list(leaks.under(folder))
     report["looked_through"] = {"files": leaks.files, "megabytes": round(leaks.bytes / 1e6, 1)}

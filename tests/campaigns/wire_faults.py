@@ -221,7 +221,7 @@ CASES = (
          {"fees_bps": ("-2", "0"), "sets": RESTING}, ("no_liquidity",)),
     Case("F26", "fee in base, small positions, dust", spell(("partial_fill", 0.5, 0.6)),
          {"fee_in": "base", "sets": ("size_fixed.amount=12", "size_fixed.symbol_max=24")}, ("partial_fill",)),
-    _hit("F27", "refused: less free than asked", ("insufficient_30005", 0.4)),
+    _hit("F27", "refused: less free than asked", ("insufficient_30005", 0.6)),
     Case("F28", "own order met: expired in match", _self_trades, {"sets": RESTING, "money": _BASES}, ("self_trade",)),
     Case("F44", "key revoked, address changed, permission removed", _keys, {"for_s": 420}),
     _hit("F45", "answers about another order", ("wrong_echo", 0.25), ("wrong_symbol", 0.25), ("wrong_id", 0.2)),

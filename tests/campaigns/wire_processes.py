@@ -214,6 +214,7 @@ def kill_and_start(
         last = state_at(venue, state_folder)
         assert last is not None
     return {
-        "wire": wire, "kills": kills, "under_way_at_kills": dict(sorted(busy.items())), **figures(last),
+        "wire": wire, "kills": kills, "summary": ended.summary if ended.out.startswith("{") else {},
+        "under_way_at_kills": dict(sorted(busy.items())), **figures(last),
         "wall_s": round(time.monotonic() - began, 1), "findings": found,
     }  # fmt: skip
