@@ -28,6 +28,7 @@ from tradecore.cli.query import query
 from tradecore.cli.replay import replay
 from tradecore.cli.run import run
 from tradecore.cli.status import status
+from tradecore.cli.universe import universe
 from tradecore.cli.venue import venue
 from tradecore.cli.why import why
 from tradecore.errors import RetryableVenueError, StoreError, UsageError, VenueRefused
@@ -163,6 +164,7 @@ for _command in (
     query,
     replay,
     ledger,
+    universe,
     plugins,
     config,
     venue,

@@ -1,0 +1,1 @@
+"""Keep entries to symbols worth trading: by volume, price, spread, age, volatility and lists."""
