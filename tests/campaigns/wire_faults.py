@@ -13,10 +13,14 @@ from tests.campaigns.wire_stage import WIRES, Act, Story
 from tradecore.model.order import NewOrder
 from tradecore.model.units import Side, TimeInForce, canonical, times
 from tradecore.venues.twin.records import OrderStatus, SelfTrade
+from tradecore.venues.twin.wire.auth import Request
 from tradecore.venues.twin.wire.desk import ReadLag
+from tradecore.venues.twin.wire.spoil import Reply
 
 FIRST_S = 12
 """Market seconds before a fault begins."""
+_UNDER_WAY = 4
+"""Requests that may be on their way at one moment."""
 Asked = tuple[str, float] | tuple[str, float, float] | tuple[str, float, float | None, int]
 
 #: Orders that stand: one rung that waits for its price and is taken back soon.
@@ -55,6 +59,27 @@ def _hit(number: str, text: str, *asked: Asked, wires: tuple[str, ...] = WIRES, 
 
 
 # Stories of their own ---------------------------------------------------------------------------------------------
+
+
+async def _bans(act: Act) -> None:
+    """429 and 418 for a while: until it is over nothing may be asked, but what is on its way (INV-15)."""
+    serve, shut = act.server._door.serve, 0
+
+    async def counted(request: Request) -> Reply:
+        nonlocal shut
+        reply = await serve(request)
+        shut += reply.status in (418, 429)
+        return reply
+
+    act.server._door.serve = counted  # type: ignore[method-assign]
+    await act.wait(FIRST_S)
+    act.faults.ask("rate_limited", 0.01, 5.0)
+    act.faults.ask("banned", 1.0, 40.0, 1)
+    await act.wait(act.spell_s)
+    act.faults.clear()
+    begun = act.faults.happened["rate_limited"] + act.faults.happened["banned"]
+    if shut > begun * _UNDER_WAY:
+        raise AssertionError(f"expected silence after {begun} refusals, was asked on {shut} times")
 
 
 async def _clocks(act: Act) -> None:
@@ -204,7 +229,7 @@ CASES = (
     _hit("F14", "streams cut, half open, silent, refused", ("stream_cut", 0.1), ("stream_half_open", 0.05),
          ("stream_silent", 0.05), ("feed_cut", 0.002), ("feed_half_open", 0.001), ("feed_silent", 0.001),
          ("stream_refused", 0.3), ("feed_refused", 0.3), streams=True),
-    _hit("F15", "429 with Retry-After, then 418", ("rate_limited", 0.01, 5.0), ("banned", 1.0, 40.0, 1)),
+    Case("F15", "429 with Retry-After, then 418", _bans, {}, ("rate_limited", "banned")),
     Case("F16", "clocks apart, stepped, drifting", _clocks, {"for_s": 420}),
     _hit("F17", "malformed answers", ("truncated_body", 0.04), ("empty_object", 0.2), ("null_body", 0.03),
          ("wrong_types", 0.2), ("numbers_as_strings", 0.4), ("empty_body", 0.03)),
