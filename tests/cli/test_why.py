@@ -142,6 +142,16 @@ def test_figures_are_never_cut(cli, kept, monkeypatch):
         assert sorted(digits[0]) == sorted(digits[1]), words
 
 
+def test_a_damaged_line_is_refused_with_its_file(kept, tmp_path, refused):
+    folder = Path(shutil.copytree(kept[0], tmp_path / "damaged"))
+    (file,) = (folder / "journal" / "order").iterdir()
+    raw = file.read_bytes()
+    file.write_bytes(raw.replace(b'"data":{"', b'"data":{\0', 1))
+    said = refused("query", "events", "--state", folder)
+    assert str(file) in said
+    assert "tradecore replay names all that is wrong" in said
+
+
 @pytest.fixture
 def unwritable(kept, tmp_path):
     """A copy of the session that its reader may not write."""

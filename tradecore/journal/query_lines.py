@@ -90,11 +90,19 @@ def newest_lines(
             if since_ns is None or file.day >= day_of(since_ns):
                 days.setdefault(file.day, []).append(file)
     for day in sorted(days, reverse=True):
-        lines = [parse(raw) for file in days[day] for raw in matching(day_bytes(file), kinds, wanted)]
+        lines = [line for file in days[day] for line in _parsed(file, kinds, wanted)]
         lines.sort(key=lambda line: (line.at_ns, line.seq), reverse=True)
         for line in lines:
             if (since_ns is None or line.at_ns >= since_ns) and (until_ns is None or line.at_ns < until_ns):
                 yield line
+
+
+def _parsed(file: DayFile, kinds: Collection[str], texts: Sequence[bytes]) -> Iterator[Line]:
+    for raw in matching(day_bytes(file), kinds, texts):
+        try:
+            yield parse(raw)
+        except DataError as error:
+            raise DataError(f"{file.path}: {error}; tradecore replay names all that is wrong") from error
 
 
 def newest_ns(folder: Path) -> int | None:
