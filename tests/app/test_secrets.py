@@ -1,9 +1,13 @@
 """Keys stand in settings by reference only; what is behind a reference is never repeated."""
 
 import pytest
+from pydantic import BaseModel, SecretStr
 
+from tradecore import hookimpl
+from tradecore.app.handing import secrets_of
 from tradecore.app.secrets import read_secret
 from tradecore.errors import SettingsError
+from tradecore.hooks.admit import invite
 
 CANARY = "canary-5f1c"
 
@@ -60,3 +64,30 @@ def test_r54_the_wrong_file_is_refused_without_its_bytes(tmp_path):
 def test_a_credential_cannot_leave_its_folder(tmp_path):
     with pytest.raises(SettingsError, match="plain name"):
         read_secret("credential:../etc/passwd", "venue.api_key", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+class Chatty:
+    """A guest that can do without its secret."""
+
+    class Settings(BaseModel, frozen=True, extra="forbid"):
+        token: SecretStr = SecretStr("")
+
+    secrets = ("token",)
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    @hookimpl
+    def on_start(self, resources):
+        pass
+
+
+def test_r54_an_empty_reference_hands_over_nothing_and_a_wrong_one_still_ends_the_start():
+    def guest(**given):
+        return invite("chatty", Chatty, Chatty.Settings(**given))
+
+    assert secrets_of(guest(), {"TOKEN": CANARY}) == {}
+    assert secrets_of(guest(token="env:TOKEN"), {"TOKEN": CANARY})["token"].get_secret_value() == CANARY
+    for wrong in ("env:TOKEN", " ", CANARY):
+        with pytest.raises(SettingsError, match=r"plugins\.chatty\.token: expected"):
+            secrets_of(guest(token=wrong), {})

@@ -20,12 +20,16 @@ from tradecore.settings.wording import nearest
 def secrets_of(guest: Guest, env: Mapping[str, str]) -> Mapping[str, SecretStr]:
     """Read the secrets that a guest's settings refer to.
 
+    Returns:
+        By setting. One that is empty refers to nothing and is left out: the guest says what it can do without.
     Raises:
         SettingsError: A reference has another form, or there is nothing behind it.
     """
+    references = {key: getattr(guest.settings, key).get_secret_value() for key in guest.secrets}
     return {
-        key: read_secret(getattr(guest.settings, key).get_secret_value(), f"plugins.{guest.name}.{key}", env)
-        for key in guest.secrets
+        key: read_secret(reference, f"plugins.{guest.name}.{key}", env)
+        for key, reference in references.items()
+        if reference
     }
 
 
