@@ -143,13 +143,22 @@ def test_ack_without_status_must_be_read(world):
 
 
 def test_r11_an_ioc_that_becomes_gtc_is_reported_as_such(world, plain):
+    """The acknowledgement does not prove our order; a read finds it as it stands, and it can be cancelled."""
+
     async def story():
         await world.until(1_000)
         plain.venue.faults.once("ioc_becomes_gtc")
-        placed = await plain.venue.place(world.order("99.00"))
-        assert (placed.report.time_in_force, placed.report.status) == (GTC, VenueStatus.OPEN)
+        order = world.order("99.00")
+        placed = await plain.venue.place(order)
+        assert (placed.kind, placed.reason) == (PlacementKind.UNKNOWN, Reason.ECHO_MISMATCH)
+        assert "time in force asked IOC was GTC" in placed.detail
         (report,) = await plain.venue.open_orders(SYMBOL)
-        assert report.time_in_force is GTC
+        found = await plain.venue.order(SYMBOL, order.wire_id)
+        assert found.venue_order_id == report.venue_order_id
+        assert (found.wire_id, found.time_in_force, found.status) == (order.wire_id, GTC, VenueStatus.OPEN)
+        await plain.venue.cancel(SYMBOL, order.wire_id, "")
+        assert (await plain.venue.order(SYMBOL, order.wire_id)).status is VenueStatus.CANCELED
+        assert not await plain.venue.open_orders(SYMBOL)
 
     world.run(story())
 
