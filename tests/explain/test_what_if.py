@@ -98,6 +98,8 @@ def test_what_was_tuned_then_is_tuned_when_asked_again(session):
     assert now.faults == ()
     assert Decimal(0) < now.answer.quantity < then.answer.quantity
     assert asker.ask(entry).answer == then.answer, "the next question is asked without"
+    stored = next(one for one in session.asked if one.inputs is entry)._replace(inputs=tuned)
+    assert ask_again([stored], runs_again(session.played.journal, ())).tuned["size_fixed.amount"] == 1
     unfit = asker.ask(entry._replace(tunes={"size_fixed.amount": "-1"}))
     assert unfit.faults[0].startswith("tuned to -1 then: size_fixed.amount: expected")
 

@@ -136,6 +136,8 @@ class WhatIf(NamedTuple):
     after: Counter[str]
     changes: tuple[Change, ...]
     faults: Counter[str]
+    tuned: Counter[str]
+    """Setting to the questions in which it stayed as it was tuned then."""
 
 
 class Again(NamedTuple):
@@ -194,6 +196,7 @@ def ask_again(
     after: Counter[str] = Counter()
     untold: Counter[str] = Counter()
     faults: Counter[str] = Counter()
+    tuned: Counter[str] = Counter()
     changes: list[Change] = []
     asked = same = 0
     for one in stored:
@@ -201,6 +204,7 @@ def ask_again(
             continue
         now = _ask(again(one.session), one)
         asked += 1
+        tuned.update(one.inputs.tunes.keys())
         faults.update(now.faults)
         if now.answer is None:
             untold.update(now.missing)
@@ -212,7 +216,7 @@ def ask_again(
             same += 1
         else:
             changes.append(Change(one.at_ns // 1_000_000, one, now))
-    return WhatIf(asked, same, untold, before, after, tuple(changes), faults)
+    return WhatIf(asked, same, untold, before, after, tuple(changes), faults, tuned)
 
 
 def _ask(again: Again | str, one: Stored) -> Reasked:

@@ -46,7 +46,7 @@ def answer(
 def _facts(found: WhatIf) -> dict[str, Any]:
     return {
         "asked": found.asked, "same": found.same, "changed": len(found.changes), "untold": dict(found.untold),
-        "faults": dict(found.faults), "outcomes_before": dict(found.before), "outcomes_after": dict(found.after),
+        "faults": dict(found.faults), "tuned": dict(found.tuned), "outcomes_before": dict(found.before), "outcomes_after": dict(found.after),
         "changes": [_change_facts(change) for change in found.changes],
     }  # fmt: skip
 
@@ -78,6 +78,10 @@ def _show(found: WhatIf, changes: Sequence[str], limit: int) -> None:
         out.print(f"  not kept: {what} ({times:,} times)", soft_wrap=True)
     for fault, times in found.faults.most_common(3):
         out.print(f"  fault: {fault} ({times:,} times)", soft_wrap=True, style="red")
+    for change in changes:
+        key = change.partition("=")[0].removeprefix("plugins.")
+        if found.tuned[key]:
+            out.print(f"  {key} was tuned in {found.tuned[key]:,} of them, and stays as tuned there", soft_wrap=True)
     total = sum(found.before.values())
     if total:
         shown = table("entries", "was", "would be", "", right=("was", "would be"))
