@@ -46,7 +46,8 @@ def answer(
 def _facts(found: WhatIf) -> dict[str, Any]:
     return {
         "asked": found.asked, "same": found.same, "changed": len(found.changes), "untold": dict(found.untold),
-        "faults": dict(found.faults), "tuned": dict(found.tuned), "outcomes_before": dict(found.before), "outcomes_after": dict(found.after),
+        "faults": dict(found.faults), "tuned": dict(found.tuned), "outcomes_before": dict(found.before),
+        "outcomes_after": dict(found.after),
         "changes": [_change_facts(change) for change in found.changes],
     }  # fmt: skip
 
