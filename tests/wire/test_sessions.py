@@ -92,6 +92,25 @@ def test_every_fault_of_placing_ends_as_the_venue_has_it(wire, tmp_path):
     assert played.findings() == []
 
 
+def test_inv8_an_exception_of_the_feed_is_in_the_summary(tmp_path):
+    async def story(act: Act) -> None:
+        feed = act.engine.desk.feed
+
+        async def broken() -> None:
+            feed.poller.rounds = whole
+            raise ZeroDivisionError("expected a feed that stumbles once")
+
+        whole, feed.poller.rounds = feed.poller.rounds, broken
+        (task,) = [task for task in feed._tasks if task.get_name() == "feed quotes"]
+        feed._tasks.remove(task)
+        task.cancel()
+        feed._spawn("quotes", lambda: feed.poller.rounds())  # noqa: PLW0108 - another one after the stumble
+
+    played = play(Scene("mexc", for_s=60), tmp_path, story)
+    assert played.summary["errors"] == {"ZeroDivisionError": 1}
+    assert played.findings() == ["summary: expected errors {}, was {'ZeroDivisionError': 1}"]
+
+
 def test_r38_a_symbol_that_is_delisted_while_trading_is_noticed(tmp_path):
     async def story(act: Act) -> None:
         await act.wait(30)

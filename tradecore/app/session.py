@@ -158,7 +158,7 @@ class Session:
                 wire.note(AlertFired("journal_lost", "warning", text))
             journal.catch_up(store.events_after)
             held = {position.symbol for position in loaded.positions}
-            floor = await self._maker.open(self._prepared, self._folder, clock, run, held=held, note=wire.note)
+            floor = await self._maker.open(self._prepared, self._folder, clock, run, held=held, note=wire.report)
             stack.push_async_callback(floor.close or floor.venue.close)
             calls, relay = self._open_door(clock, wire, loaded)
             engine = Engine(
@@ -170,6 +170,8 @@ class Session:
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
             )  # fmt: skip
             self._door.engine = engine
+            engine.desk.tally.errors.update(wire.errors)
+            wire.errors = engine.desk.tally.errors
             wire.listeners.append(engine.measured.take)
             if self._kept and floor.note_row is not None:
                 engine.row_listeners.append(floor.note_row)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tradecore.hooks.relay import EventRelay
 from tradecore.journal.opening import EventJournal
-from tradecore.model.events import NO_IDS, BookedEvent, Ids, Stamped
+from tradecore.model.events import NO_IDS, BookedEvent, Ids, Stamped, UncaughtException
 from tradecore.ports.clock import Clock
 
 
@@ -24,6 +25,8 @@ class Wire:
         self._relay: EventRelay | None = None
         self.listeners: list[Callable[[Any], None]] = []
         """Told of each diagnostic event; they must not wait."""
+        self.errors: Counter[str] = Counter()
+        """Exceptions that parts beside the engine met, by class: they belong into the run's summary like its own."""
 
     def connect(self, journal: EventJournal) -> None:
         """Put the journal behind the wire."""
@@ -46,6 +49,12 @@ class Wire:
             listener(event)
         if self._relay is not None:
             self._relay.offer(Stamped(self._clock.now_ns(), event, ids))
+
+    def report(self, event: Any) -> None:
+        """Take an event of a part beside the engine, as feed and venue are, and count it where it is an exception."""
+        if isinstance(event, UncaughtException):
+            self.errors[event.error_class] += 1
+        self.note(event)
 
     def follow(self, events: Sequence[BookedEvent]) -> None:
         """Take events that the store has committed, in order."""
