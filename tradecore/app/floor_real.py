@@ -111,28 +111,31 @@ def open_exchange(
         note(AlertFired(f"stream_{said.what}", severity, f"{name} {said.stream}: {said.why or said.what}{again}"))
 
     base_url, timeout_ms = venue_settings.base_url, venue_settings.timeout_ms
-    stream = None
-    if streams:
-        stream = open_quote_stream(
-            name, clock=clock, generator=chance.generator("quotes"), base_url=base_url, note=told
+    offset = ClockOffset()
+    venue, hints = None, None
+    if settings.run.mode == "live":
+        venue = open_ccxt(
+            name, clock=clock, limiter=limiter, keys=keys, timing=venue_timing(settings), base_url=base_url,
+            timeout_ms=timeout_ms, note=note, offset=offset,
         )  # fmt: skip
-    if settings.run.mode != "live":
-        data = open_market(
+        market = venue.market
+    else:
+        market = open_market(
             name, clock=clock, limiter=limiter, base_url=base_url, timeout_ms=timeout_ms, note=note
         )  # fmt: skip
-        return Exchange(data, None, stream, None)
-    offset = ClockOffset()
-    venue = open_ccxt(
-        name, clock=clock, limiter=limiter, keys=keys, timing=venue_timing(settings), base_url=base_url,
-        timeout_ms=timeout_ms, note=note, offset=offset,
-    )  # fmt: skip
-    hints = None
+    stream = None
     if streams:
+        # the markets are those of the reads, so that no request passes the limiter by
+        stream = open_quote_stream(
+            name, clock=clock, generator=chance.generator("quotes"), base_url=base_url, note=told,
+            markets=market.listed,
+        )  # fmt: skip
+    if streams and venue is not None:
         hints = open_account_hints(
             name, clock=clock, generator=chance.generator("hints"), keys=keys, base_url=base_url, offset=offset,
-            note=told,
+            note=told, markets=market.listed,
         )  # fmt: skip
-    return Exchange(AccountData(venue.market, venue), venue, stream, hints)
+    return Exchange(market if venue is None else AccountData(market, venue), venue, stream, hints)
 
 
 class RealMaker:

@@ -216,6 +216,16 @@ class CcxtMarketData:
             await self.client.turn("instruments", priority)
             await self.client.load_markets()
 
+    async def listed(self) -> Any:
+        """Have ccxt's object of the exchange with its markets, read once within the limiter; for streams beside it.
+
+        Raises:
+            RetryableVenueError: If no usable answer came.
+            VenueRefused: If the venue said no.
+        """
+        await self._known(Priority.DATA)
+        return self.client.exchange
+
     async def server_time_ms(self) -> int:
         """Read the venue's clock."""
         return await self.client.server_time_ms()
