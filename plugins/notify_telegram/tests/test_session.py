@@ -13,7 +13,15 @@ from tradecore.app.session import Session
 from tradecore.clocks.loop import MarketLoop
 from tradecore.clocks.loop import run as run_on
 from tradecore.errors import SettingsError
-from tradecore.model.events import AlertFired, LateCall, OperatorCommand, PluginFault, SlowCycle, TradingStateChanged
+from tradecore.model.events import (
+    AlertFired,
+    Heartbeat,
+    LateCall,
+    OperatorCommand,
+    PluginFault,
+    SlowCycle,
+    TradingStateChanged,
+)
 from tradecore.model.units import TimeInForce
 from tradecore.testing.factories import ScriptedSource, allower, closing_at, leader, router, row_close_ms, sizer, wisher
 from tradecore.testing.harness import Played, Scene, at, play, prepared_of
@@ -27,14 +35,15 @@ SPEED = 1_500.0
 
 def scene(server, *sets, rows=28, token="env:BOT", env=None):
     guests = [
-        wisher({2: [A], 4: [B]}), sizer("1"), allower(), router((TimeInForce.IOC, "20", 2_000)), leader(take=1.05),
-        "notify_telegram",
+        wisher({2: [A], 4: [B]}, expires_after_ms=20 * 60_000), sizer("1"), allower(),
+        router((TimeInForce.IOC, "20", 2_000)), leader(take=1.05), "notify_telegram",
     ]  # fmt: skip
     source = ScriptedSource({A: closing_at(*[100.0] * rows), B: closing_at(*[50.0] * 20, *[53.0] * (rows - 20))})
     mine = (
         f"notify_telegram.api_url={server.url}", f"notify_telegram.token={token}", f"notify_telegram.chats=[{CHAT}]",
         "notify_telegram.people=[{id=33,role='money'}]", "run.operators=notify_telegram", "intervals.commands_s=0.05",
-        "notify_telegram.poll_s=1", "notify_telegram.timeout_s=1", *sets,
+        "notify_telegram.poll_s=1", "notify_telegram.timeout_s=1", "engine.price_age_s_max=600",
+        "engine.book_age_ms_max=600000", "engine.intent_ttl_s=600", "intervals.heartbeat_s=0.2", *sets,
     )  # fmt: skip
     return Scene(source, guests, mine, env=env or {})
 
@@ -64,7 +73,8 @@ def unharmed(played):
     assert played.notes(LateCall) == []
     assert [one.event for one in played.notes(SlowCycle) if one.event.what in {"slow", "failed"}] == []
     assert played.summary["errors"] == {}
-    assert sum(row.intent.reduces is False for row in played.records.intents) == 2
+    assert max(one.event.loop_lag_ms for one in played.notes(Heartbeat)) < 500  # ms of the wall, on a busy machine
+    assert sum(row.intent.reduces is False for row in played.records.intents) == 2, played.summary["outcomes"]
 
 
 def test_readme_and_defaults():
@@ -96,11 +106,11 @@ def test_r49_a_conversation_over_a_whole_session(server, telegram, tmp_path):
     acts = [
         (6, lambda: server.write(OWNER, "/status")), (6, lambda: server.write(66, "/forceexit all")),
         (7, lambda: server.write(OWNER, "/positions")), (8, lambda: server.write(OWNER, "/why")),
-        (9, lambda: server.write(OWNER, "/halt thin market")), (24, lambda: server.write(OWNER, "/forceexit a/usdt")),
-        (52, confirm), (54, lambda: server.write(OWNER, "/profit")),
+        (9, lambda: server.write(OWNER, "/halt thin market")), (21, lambda: server.write(OWNER, "/forceexit a/usdt")),
+        (42, confirm), (44, lambda: server.write(OWNER, "/profit")),
     ]  # fmt: skip
     played = play_on_the_wall(
-        scene(server, rows=90, env={"BOT": telegram.token}), tmp_path / "state", *acts, speed=600.0
+        scene(server, rows=64, env={"BOT": telegram.token}), tmp_path / "state", *acts, speed=600.0
     )
     unharmed(played)
     told = [one.event for one in played.notes(OperatorCommand)]
@@ -176,6 +186,13 @@ def test_f42_a_replaying_server_and_a_flood_of_strangers(server, telegram, tmp_p
     unharmed(played)
     assert [one.event.verb for one in played.notes(OperatorCommand)] == ["reduce"]
     assert {to for to, _, _ in server.sent} == {OWNER, CHAT}
+
+
+def test_without_a_token_the_channel_is_switched_off(server, tmp_path):
+    off = scene(server, "notify_telegram.chats=[]", "notify_telegram.people=[]", token="")
+    played = play_on_the_wall(off, tmp_path / "state")
+    unharmed(played)
+    assert list(server.calls) == []
 
 
 def test_r49_on_virtual_time_it_is_silent_and_changes_nothing(server, telegram, tmp_path):

@@ -28,7 +28,8 @@ class Window:
             self._at_s.popleft()
         if len(self._at_s) < self._most:
             return 0.0
-        return max(0.0, self._at_s[0] + self._span_s - now_s)
+        # the one that has to leave for another to fit: rounding may have kept an older one
+        return max(0.0, self._at_s[-self._most] + self._span_s - now_s)
 
     def add(self, now_s: float) -> None:
         """Count one."""

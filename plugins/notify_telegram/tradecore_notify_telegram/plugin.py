@@ -152,6 +152,9 @@ class NotifyTelegram:
         """
         if resources.scale is None or "token" not in resources.secrets:
             return
+        token = resources.secrets.get("token")
+        if token is None:
+            return  # nobody is named either: the channel is switched off
         self._run_id, self._operate = resources.run_id, resources.operate
         loop, scale = asyncio.get_running_loop(), resources.scale
         self._scale = scale
@@ -168,7 +171,7 @@ class NotifyTelegram:
         except sqlite3.Error as error:
             _LOG.warning("telegram: the outbox cannot be opened, messages do not survive a restart: %s", error)
             self._outbox = Outbox(None)
-        self._api = TelegramApi(resources.secrets["token"], settings.api_url, settings.timeout_s, scale)
+        self._api = TelegramApi(token, settings.api_url, settings.timeout_s, scale)
         self._lines = sending, listening = Health(now_s), Health(now_s)
         self._gate = Gate({person.id: person.role for person in settings.people}, frozenset(settings.chats), now_s)
         self._sender = Sender(self._api, self._outbox, sending, now_s, sleep)
