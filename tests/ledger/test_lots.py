@@ -13,11 +13,11 @@ from tradecore.engine.portfolio import close_position, open_position, with_fill
 from tradecore.model.fill import Fill, VenueTrade
 from tradecore.model.intent import Intent
 from tradecore.model.lot import Why
-from tradecore.model.position import Position
+from tradecore.model.position import Position, PositionState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import PostingKind
 from tradecore.model.signal import Signal
-from tradecore.model.units import ZERO, Side, exact_sum, minus, plus, times
+from tradecore.model.units import ZERO, PositionId, Side, exact_sum, minus, plus, times
 
 D = Decimal
 BUY, SELL = Side.BUY, Side.SELL
@@ -226,3 +226,77 @@ def test_r45_a_position_that_is_sold_whole_realises_what_its_sums_say(fills):
             f.trade.fee for f in fills if f.trade.fee_currency == "USDT"
         )
     )  # fmt: skip
+
+
+# Dust that a later position takes along --------------------------------------------------------------------------
+
+
+def led(name, opened_ms, *, taken=None, closed_ms=None, **parts):
+    state = PositionState.CLOSED if closed_ms is not None else PositionState.OPEN
+    return Position(
+        PositionId(name), "AAA/USDT", "g", "", ZERO, D(100), opened_ms, 1, D(100), D(100), state=state,
+        closed_ms=closed_ms, taken={PositionId(n): D(q) for n, q in (taken or {}).items()},
+    )._replace(**parts)  # fmt: skip
+
+
+def test_r50_dust_goes_along_with_its_moment_and_its_cost():
+    # P leaves 0.01 that had cost 1; Q takes it along and sells it before its own
+    fills = [
+        fill(trade(1, price="100")), fill(trade(2, SELL, quantity="0.99", price="110")),
+        fill(trade(4, price="200"), "Q"), fill(trade(5, SELL, quantity="0.5", price="210"), "Q"),
+    ]  # fmt: skip
+    positions = [led("P", 1_000, closed_ms=2_500), led("Q", 4_000, taken={"P": "0.01"})]
+    book = book_of(fills, positions=positions)
+    assert [(part.owner, part.quantity, part.cost) for part in book.taken[1:]] == [
+        ("Q", D("0.01"), 1), ("Q", D("0.49"), 98),
+    ]  # fmt: skip
+    assert [(m.owner, m.quantity, m.position_id) for m in book.moved] == [("P", D("0.01"), "Q")]
+    assert [(lot.owner, lot.quantity) for lot in book.lots("AAA")] == [("Q", D("0.51"))]
+    assert gains(book, fills)["Q"].gain == D("0.5") * 210 - 1 - 98
+    assert book.held("AAA") == D("0.51")
+
+
+def test_r50_what_was_sold_by_hand_meanwhile_comes_out_of_what_belongs_to_nobody():
+    came = transfer("deposit/1", "AAA", D(1), PostingKind.DEPOSIT, 3_500)
+    by_hand = external_postings("demo", trade(3, SELL, quantity="0.01", price="90"))
+    fills = [fill(trade(1)), fill(trade(2, SELL, quantity="0.99")), fill(trade(4), "Q")]
+    positions = [led("P", 1_000, closed_ms=2_500), led("Q", 4_000, taken={"P": "0.01"})]
+    book = book_of(fills, [*by_hand, *came], positions)
+    assert [(m.owner, m.quantity) for m in book.moved] == [("", D("0.01"))]
+    assert book.held("AAA") == D("1.99") + D("0.01")
+    assert exact_sum(lot.quantity for lot in book.lots("AAA") if lot.owner == "Q") == D("1.01")
+
+
+def test_r50_a_sale_that_the_venues_clock_puts_before_the_taking_finds_the_dust_all_the_same():
+    # the position of dust opened at 5,000 by our clock; the venue says that it sold at 4,990
+    fills = [
+        fill(trade(1)),
+        fill(trade(2, SELL, quantity="0.9")),
+        fill(trade(5, SELL, quantity="0.1", at_ms=4_990), "Q"),
+    ]
+    opening = transfer("opening/AAA", "AAA", D(7), PostingKind.OPENING, 0)
+    positions = [led("P", 1_000, closed_ms=2_500), led("Q", 5_000, taken={"P": "0.1"})]
+    book = book_of(fills, opening, positions)
+    (sold,) = [part for part in book.taken if part.position_id == "Q"]
+    assert (sold.owner, sold.cost) == ("Q", 10)
+    assert [(lot.owner, lot.quantity) for lot in book.lots("AAA")] == [("", 7)]
+
+
+@given(parts=st.lists(st.integers(1, 60), min_size=1, max_size=6))
+def test_r50_taking_along_keeps_every_unit_and_every_cost(parts):
+    """A chain of positions, each with the dust of the one before: quantities and costs add up to what was bought."""
+    fills, positions, left, at_ms = [], [], 0, 0
+    for n, dust in enumerate(parts):
+        at_ms += 10_000
+        fills.append(fill(trade(at_ms, price=f"{100 + n}.37", at_ms=at_ms), f"P{n}"))
+        taken = {f"P{n - 1}": D(left) / 1000} if left else None
+        going = 1000 + left - dust
+        fills.append(fill(trade(at_ms + 1, SELL, quantity=str(D(going) / 1000), at_ms=at_ms + 1_000), f"P{n}"))
+        positions.append(led(f"P{n}", at_ms, taken=taken, closed_ms=at_ms + 2_000))
+        left = dust
+    book = book_of(fills, positions=positions)
+    assert book.held("AAA") == D(left) / 1000
+    assert {lot.owner for lot in book.lots("AAA")} == {f"P{len(parts) - 1}"}
+    bought = exact_sum(f.trade.quote_quantity for f in fills if f.trade.side is BUY)
+    assert exact_sum(p.cost for p in book.taken) + exact_sum(lot.cost for lot in book.lots("AAA")) == bought
+    assert not book.short

@@ -203,7 +203,6 @@ class Engine:
             ("clock_check", self._clock_check),
             ("instruments", self._reload_instruments),
             ("retention", self._retention),
-            ("universe", self.universe.ask),
         ):
             if name in config.intervals_s:
                 least = row_s if name == "commands" and virtual else least_s
@@ -211,6 +210,8 @@ class Engine:
         self.jobs.add("sweep", self._sweep, max(least_s, config.sweep_s * config.time_scale))
         if not feed.foresees:
             self._plan_watching()
+        if "universe" in config.intervals_s:  # market time, as guests' jobs: it is the market that is asked about
+            self.jobs.add("universe", self.universe.ask, max(row_s, config.intervals_s["universe"]))
         self.guest_jobs.plan(config.intervals_s, row_s)
 
     def _plan_watching(self) -> None:

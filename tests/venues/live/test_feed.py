@@ -618,3 +618,27 @@ def test_opening_chooses_by_the_volumes_of_the_moment(stage: Stage):
         return feed.symbols
 
     assert stage.run(story()) == ("BBB/USDT", "CCC/USDT")
+
+
+def test_hours_are_those_that_guests_declared(stage: Stage):
+    exchange = stage.exchange(A)
+    hour = 3_600_000
+    base = START_MS - START_MS % hour
+    exchange.timeframes.add(hour)
+    exchange.history[A, hour] = [Candle(base - n * hour, 10.0, 12.0, 9.0, 11.0, 3.0) for n in range(6, 0, -1)]
+    feed = stage.feed(exchange, backfill=True, slower={"1h": 4})
+    bare = stage.feed(stage.exchange(A))
+
+    async def story():
+        await feed.start()
+        await stage.until(20)
+        found = [feed.hours(count) for count in (0, 2, 9)]
+        nothing = bare.hours(5)
+        await feed.close()
+        return found, nothing
+
+    (none, two, most), nothing = stage.run(story())
+    assert (none.rows, two.rows, most.rows, nothing.rows) == (0, 2, 4, 0)
+    assert two.timeframe_ms == 3_600_000
+    assert two.close[:, 0].tolist() == [11.0, 11.0]
+    assert nothing.symbols == (A,)
