@@ -79,8 +79,8 @@ def _show(found: WhatIf, changes: Sequence[str], limit: int) -> None:
         out.print(f"  not kept: {what} ({times:,} times)", soft_wrap=True)
     for fault, times in found.faults.most_common(3):
         out.print(f"  fault: {fault} ({times:,} times)", soft_wrap=True, style="red")
-    for change in changes:
-        key = change.partition("=")[0].removeprefix("plugins.")
+    for text in changes:
+        key = text.partition("=")[0].removeprefix("plugins.")
         if found.tuned[key]:
             out.print(f"  {key} was tuned in {found.tuned[key]:,} of them, and stays as tuned there", soft_wrap=True)
     total = sum(found.before.values())
