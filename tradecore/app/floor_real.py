@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import urllib.request
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from tradecore.ports.limiter import Limiter
 from tradecore.ports.quotes import Candle, MarketData, Quote, QuoteStream
 from tradecore.ports.venue import Venue
 from tradecore.settings.sections import Settings
+from tradecore.venues.ccxt.address import wire_host
 from tradecore.venues.ccxt.exchange import ClockOffset
 from tradecore.venues.ccxt.keys import ApiKeys
 from tradecore.venues.ccxt.open import open_ccxt, open_market
@@ -44,6 +45,7 @@ Note = Callable[[Any], None]
 _TIME_PATH = "/api/v3/time"
 """Where both wires of the wire server tell their clock."""
 _TIME_WAIT_S = 5.0
+_TIME_BYTES = 4_096
 _HISTORY_BEYOND = 2
 """Rows kept beyond what guests want: the one under way, and one whose guests are asked late."""
 
@@ -63,15 +65,20 @@ def epoch_ms(settings: Settings) -> int:
 
     Raises:
         RetryableVenueError: The wire server did not answer.
+        SettingsError: `venue.base_url` is not of this machine.
     """
     if settings.run.speed == 1:
         return SystemClock().now_ms()
-    url = settings.venue.base_url.rstrip("/") + _TIME_PATH
+    host = wire_host(settings.venue.base_url, settings.venue.exchange)
+    # no redirect and no proxy of the environment: the question stays on this machine
+    asked = http.client.HTTPConnection(host, timeout=_TIME_WAIT_S)
     try:
-        with urllib.request.urlopen(url, timeout=_TIME_WAIT_S) as answer:
-            return int(json.load(answer)["serverTime"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RetryableVenueError(f"{url}: expected the wire server's time, was: {error}") from error
+        asked.request("GET", _TIME_PATH)
+        return int(json.loads(asked.getresponse().read(_TIME_BYTES))["serverTime"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        raise RetryableVenueError(f"{host}{_TIME_PATH}: expected the wire server's time, was: {error}") from error
+    finally:
+        asked.close()
 
 
 def read_keys(settings: Settings, env: Mapping[str, str]) -> ApiKeys:

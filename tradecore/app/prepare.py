@@ -25,6 +25,7 @@ from tradecore.settings.combinations import World
 from tradecore.settings.sections import Settings
 from tradecore.store.folder import LATEST, STATE_ROOT, named_state
 from tradecore.store.queries import open_reader
+from tradecore.venues.ccxt.address import wire_host
 from tradecore.venues.twin.build import with_fees
 
 
@@ -188,6 +189,8 @@ def _refuse_what_cannot_run(settings: Settings) -> None:
         return
     if not venue.exchange:
         raise SettingsError(f"venue.exchange: expected an exchange such as mexc for mode {run.mode!r}, was empty")
+    if venue.base_url:
+        wire_host(venue.base_url, venue.exchange)
     if run.speed == "max" or (run.speed != 1 and not venue.base_url):
         raise SettingsError(f"run.speed: expected 1 for live prices, was {run.speed}")
     if run.mode == "live" and venue.trade_account != account.name:

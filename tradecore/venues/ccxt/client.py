@@ -147,7 +147,9 @@ class Client:
         return Asked(heard, result, error, kinds)
 
     def _worded(self, raised: Exception) -> str:
-        return f"{type(raised).__name__}: {excerpt_of(self.keys.scrub(str(raised)))}"
+        # why there was no connection (no such name, refused, TLS) is known to the cause alone; its class says enough
+        cause = f" ({type(raised.__cause__).__name__})" if raised.__cause__ is not None else ""
+        return f"{type(raised).__name__}: {excerpt_of(self.keys.scrub(str(raised)))}{cause}"
 
     def _trace(self, operation: str, symbol: str, heard: Sequence[evidence.Heard], error: str) -> None:
         for one in heard:

@@ -18,6 +18,7 @@ import ccxt.async_support as library
 from tradecore.errors import SettingsError
 from tradecore.ports.clock import Clock
 from tradecore.venues.ccxt import evidence
+from tradecore.venues.ccxt.address import wire_host
 from tradecore.venues.ccxt.keys import ApiKeys
 from tradecore.venues.ccxt.transport import Transport, never_left
 from tradecore.venues.ccxt.ways import Ways
@@ -25,7 +26,6 @@ from tradecore.venues.ccxt.ways import Ways
 # At DEBUG it would print headers with the key, and addresses with the signature (reference orders.md 2.11).
 logging.getLogger("ccxt").setLevel(logging.WARNING)
 
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _NOWHERE: Final = "/not-served"
 
 
@@ -114,24 +114,19 @@ def redirect(exchange: Any, base_url: str) -> None:
         SettingsError: If the address is not of this machine, or the exchange has no wire server.
     Source: reference orders.md 2.13, variant 1.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme != "http" or parts.hostname not in _LOOPBACK or parts.path not in ("", "/"):
-        raise SettingsError(f"venue.base_url: expected http://127.0.0.1:PORT, was {base_url!r}")
-    base = f"http://{parts.netloc}"
+    host = wire_host(base_url, exchange.id)
+    base, sockets = f"http://{host}", f"ws://{host}"
     urls = _redirected(exchange.urls["api"], base)
-    sockets = f"ws://{parts.netloc}"
     if exchange.id == "binance":
         urls |= {"public": f"{base}/api/v3", "private": f"{base}/api/v3", "sapi": f"{base}/sapi/v1"}
         if "ws" in urls:
             urls["ws"] |= {"spot": f"{sockets}/ws"}
             urls["ws"]["ws-api"] |= {"spot": f"{sockets}/ws-api/v3"}
-    elif exchange.id == "mexc":
+    else:
         urls["spot"] = {"public": base, "private": base}
         urls["contract"] = {"public": base, "private": base}
         if "ws" in urls:
             urls["ws"] |= {"spot": f"{sockets}/ws"}
-    else:
-        raise SettingsError(f"venue.base_url: expected exchange binance or mexc, was {exchange.id}")
     exchange.urls["api"] = urls
     exchange.urls["test"] = None
 
