@@ -1,0 +1,98 @@
+"""Every plugin of the repository in one run over recorded candles, and with each one switched off in turn."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bench.together import CANDLES, NEEDED, ROOT, SESSIONS, clean, guests, sets_of, written_by
+from tradecore.app import Options, execute, prepare
+from tradecore.errors import SettingsError
+from tradecore.journal.read import decode, read_journal
+from tradecore.model.events import PluginFault
+from tradecore.model.places import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE
+from tradecore.testing.invariants import check_run
+from tradecore.testing.records import records_of, truth_of
+
+SHORT = {
+    "crash": SESSIONS["crash"]._replace(start="2021-05-19T12:00", stop="2021-05-19T14:00"),
+    "thin": SESSIONS["thin"]._replace(start="2023-03-11T00:00", stop="2023-03-11T04:00"),
+}
+THIN = ("filter_volume", "gate_roundtrip", "exec_dynamic")
+"""They act where little is traded."""
+WATCHERS = ("metrics", "alerts", "notify_log", "notify_telegram")
+"""They decide nothing: with or without them the same happens."""
+OF_THIS_RUN = {"wall_s", "state", "plugins", "run_id", "alerts"}
+
+
+def options(session, without=(), state=None):
+    taking_part = [name for name in guests() if name not in without]
+    return Options("full", {}, sets_of(SHORT[session], taking_part), ",".join(taking_part), state=state)
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    """Play a session once for all tests of this file."""
+    if not CANDLES.is_dir():
+        pytest.skip("no recorded candles beside the repository")
+    kept = {}
+
+    def play(session, *without):
+        if (session, without) not in kept:
+            state = tmp_path_factory.mktemp("together") / "state"
+            prepared = prepare(options(session, without, state))
+            kept[session, without] = prepared, execute(prepared), state
+        return kept[session, without]
+
+    return play
+
+
+def figures(outcome):
+    return {name: value for name, value in outcome.summary.items() if name not in OF_THIS_RUN}
+
+
+def sound(prepared, outcome, state):
+    """The run ended clean, no guest failed, and no invariant is broken."""
+    notes = [decode(line) for line in read_journal(state / JOURNAL_FOLDER)]
+    assert clean(outcome.exit_code, outcome.summary), outcome.summary
+    assert [note.event for note in notes if isinstance(note.event, PluginFault)] == []
+    records, truth = records_of(state / STORE_FILE), truth_of(state / TWIN_FILE)
+    found = check_run(records, truth, prepared.instruments, prepared.settings.account.name, notes)
+    assert [str(violation) for violation in found] == []
+
+
+def test_the_profile_has_every_plugin_of_the_repository():
+    listed = re.findall(r"^\| \[`(\w+)`\]\(plugins/", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(listed) > 10
+    assert sorted(guests()) == sorted(listed), "settings/full.toml and the README's table of plugins"
+
+
+@pytest.mark.parametrize("session", SHORT)
+def test_all_on(played, session):
+    prepared, outcome, state = played(session)
+    sound(prepared, outcome, state)
+    assert outcome.summary["orders_sent"] > 5
+    assert outcome.summary["plugins"] == guests()
+    assert set(written_by(state)) == {"metrics", "notify_log"}
+
+
+@pytest.mark.parametrize("name", [name for name in guests() if name not in (*NEEDED, *WATCHERS)])
+def test_each_one_off_ends_clean_and_makes_a_difference(played, name):
+    session = "thin" if name in THIN else "crash"
+    sound(*played(session, name))
+    assert figures(played(session, name)[1]) != figures(played(session)[1])
+
+
+@pytest.mark.parametrize("name", WATCHERS)
+def test_who_only_watches_changes_nothing(played, name):
+    prepared, outcome, state = played("thin", name)
+    sound(prepared, outcome, state)
+    assert figures(outcome) == figures(played("thin")[1])
+    assert name not in written_by(state)
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_without_a_sizer_or_a_router_no_run_begins(played, name):
+    with pytest.raises(SettingsError, match=f"missing .* in {guests()[0]}, "):
+        prepare(options("crash", (name,)))
