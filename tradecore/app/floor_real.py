@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tradecore.app.account_lock import AccountLock
 from tradecore.app.floor import Floor
 from tradecore.app.plain import twin_plan, venue_timing
 from tradecore.app.prepare import Prepared
@@ -170,8 +171,31 @@ class RealMaker:
     async def open(
         self, prepared: Prepared, folder: Path, clock: Clock, run: Run, *, held: Collection[str], note: Note
     ) -> Floor:
-        """Open the exchange and what reads it."""
-        return await _real_floor(prepared, folder, clock, run, keys=self._keys, held=held, note=note)
+        """Open the exchange and what reads it.
+
+        Raises:
+            StateFolderError: Another process trades the same account.
+        """
+        if not self._keys:
+            return await _real_floor(prepared, folder, clock, run, keys=self._keys, held=held, note=note)
+        venue = prepared.settings.venue
+        lock = AccountLock(venue.exchange, venue.base_url, self._keys.revealed()["apiKey"])
+        if not lock.take():
+            text = "this system cannot tell whether a second process trades the account: look yourself"
+            note(AlertFired("account_unlocked", "warning", text))
+        try:
+            floor = await _real_floor(prepared, folder, clock, run, keys=self._keys, held=held, note=note)
+        except BaseException:
+            lock.release()
+            raise
+
+        async def close() -> None:
+            try:
+                await (floor.close or floor.venue.close)()
+            finally:
+                lock.release()
+
+        return floor._replace(close=close)
 
 
 async def _real_floor(
