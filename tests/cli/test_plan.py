@@ -79,7 +79,7 @@ def test_r53_a_take_that_costs_eat_is_refused(refused):
     assert "take_under_costs" in line
 
 
-@pytest.mark.parametrize("profile", ["demo", "conservative", "altcoin", "paper"])
+@pytest.mark.parametrize("profile", ["demo", "conservative", "altcoin", "paper", "full"])
 def test_shipped_profiles_have_nothing_impossible(cli, profile):
     result = cli("plan", "--profile", profile, "--json")
     assert result.exit_code == 0, result.output
