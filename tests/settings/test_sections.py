@@ -59,7 +59,8 @@ def test_r5_every_interval_is_a_setting_with_its_default():
     assert defaults == {
         "scan_s": 5, "exit_check_s": 1, "position_update_s": 2, "persist_s": 30, "stale_cleanup_s": 30,
         "heartbeat_s": 30, "health_s": 60, "metrics_export_s": 60, "balance_refresh_s": 20, "reconcile_s": 10,
-        "clock_check_s": 60, "conservation_s": 60, "dust_sweep_s": 3600, "retention_s": 86_400, "commands_s": 1,
+        "clock_check_s": 60, "conservation_s": 60, "dust_sweep_s": 3600, "universe_s": 3600, "retention_s": 86_400,
+        "commands_s": 1,
     }  # fmt: skip
 
 
