@@ -13,7 +13,16 @@ from tests.campaigns.wire_placement import QUICK, ROWS, deal
 from tests.campaigns.wire_stage import WIRES, Act, Scene, Stage, play
 from tests.canary import KEY, SECRET
 from tradecore.app import Options, execute, prepare
-from tradecore.model.events import ExchangeCall, InstrumentsChanged, OrderAck
+from tradecore.model.events import (
+    ExchangeCall,
+    InstrumentsChanged,
+    IntentCreated,
+    OrderAck,
+    OrderAttempt,
+    OrderFill,
+    SessionStarted,
+    SweepReport,
+)
 from tradecore.model.places import STORE_FILE
 from tradecore.store.queries import open_reader
 from tradecore.testing.records import records_of
@@ -24,6 +33,8 @@ SHORT = (
     ("F8", "mexc"), ("F10", "binance"), ("F13", "binance"), ("F25", "mexc"), ("F27", "mexc"), ("F28", "binance"),
     ("F50", "binance"),
 )  # fmt: skip
+RESTING_LONG = ('exec_ioc_gtc.steps=[{time_in_force="GTC", premium_bps=0, attempts=1, ttl_ms=3000000}]',
+                "engine.intent_ttl_s=3600")  # fmt: skip
 LONGER_S = {"F8": 290, "F50": 270}
 """Where a minute after a spell of a minute and a half is too short for all to settle."""
 
@@ -90,6 +101,34 @@ def test_every_fault_of_placing_ends_as_the_venue_has_it(wire, tmp_path):
     certain = {fate.row.fault for fate in fates if fate.at_once == "ACCEPTED"}
     assert not certain & {row.fault for row in ROWS[:21]}
     assert played.findings() == []
+
+
+def test_r19_nobody_leaves_a_position_before_the_start_has_reconciled(tmp_path):
+    """Fills that a start finds open positions whose time is over at once; their exits wait for the start's end.
+
+    They did not, once: the start took the new exit up a second time, and its first order was sent twice.
+    """
+    sets = (*RESTING_LONG, "shutdown.policy=keep", 'exits.time_to_live="1s"')
+
+    async def story(act: Act) -> None:
+        act.faults.always("no_liquidity")
+        while len(act.desk.engine.open_orders) < 3:
+            await act.wait(0.2)
+        act.engine.request_stop("enough")
+
+    scene = Scene("binance", speed=20.0, for_s=120, sets=sets)
+    stage = Stage(scene, tmp_path)
+    first = stage.run(lambda: stage.trade(story))
+    assert first.summary["pending_intents"] > 0
+    later = Stage(scene._replace(sets=(*sets, "shutdown.policy=cancel"), for_s=60), tmp_path, begin_s=400)
+    second = later.run(later.trade)
+    assert second.findings() == []
+    told = [booked.stamped.event for booked in records_of(second.folder / STORE_FILE).events]
+    (_, begun) = [place for place, event in enumerate(told) if isinstance(event, SessionStarted)]
+    swept = next(place for place, event in enumerate(told) if place > begun and isinstance(event, SweepReport))
+    assert any(isinstance(event, OrderFill) for event in told[begun:swept]), "the start is to find fills"
+    assert not [event for event in told[begun:swept] if isinstance(event, IntentCreated | OrderAttempt)]
+    assert any(isinstance(event, IntentCreated) and event.reduces for event in told[swept:])
 
 
 def test_inv8_an_exception_of_the_feed_is_in_the_summary(tmp_path):

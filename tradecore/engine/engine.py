@@ -150,6 +150,7 @@ class Engine:
     async def begin(self) -> None:
         """Lead the positions that are open, and let the jobs run: rows close from now on."""
         await self.universe.ask()
+        self.leading.begun = True
         for position in list(self.desk.books.positions.values()):
             await self.leading.changed(position.position_id)
         self._plan_jobs()

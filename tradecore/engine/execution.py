@@ -79,8 +79,10 @@ class Execution:
         return intent_id in self._running
 
     def start(self, intent: Intent) -> None:
-        """Begin to work on a durable intent."""
+        """Begin to work on a durable intent, unless somebody does: two would send its next attempt twice."""
         intent_id = intent.intent_id
+        if intent_id in self._running:
+            return
         task = self._desk.spawn(self._run(intent_id), f"intent {intent_id}")
         self._running[intent_id] = task
         task.add_done_callback(lambda _: self._running.pop(intent_id, None))

@@ -44,6 +44,8 @@ class Leading:
         self._watches = 0
         self._added: dict[PositionId, int] = {}
         """Position to the close of the row in which its add level was met: it counts once a row."""
+        self.begun = False
+        """True once the start has reconciled: before it no price and no fill of the start leads anybody out."""
         self.faulted = False
         """True after an asking in which a guest failed: entries halt until one goes well."""
         self._armed: set[PositionId] = set()
@@ -230,7 +232,7 @@ class Leading:
         position_id = position.position_id
         self._watch.pop(position_id, None)
         desk = self._desk
-        if position.close_reason is not None:
+        if position.close_reason is not None or not self.begun:
             return
         if not desk.feed.foresees:
             self._armed.add(position_id)
