@@ -9,6 +9,7 @@ import pytest
 from bench.together import CANDLES, NEEDED, ROOT, SESSIONS, clean, guests, sets_of, written_by
 from tradecore.app import Options, execute, prepare
 from tradecore.errors import SettingsError
+from tradecore.hooks.loader import available
 from tradecore.journal.read import decode, read_journal
 from tradecore.model.events import PluginFault
 from tradecore.model.places import JOURNAL_FOLDER, STORE_FILE, TWIN_FILE
@@ -36,6 +37,8 @@ def played(tmp_path_factory):
     """Play a session once for all tests of this file."""
     if not CANDLES.is_dir():
         pytest.skip("no recorded candles beside the repository")
+    if not set(guests()) <= available().keys():
+        pytest.skip("the plugins of the profile are not installed here")
     kept = {}
 
     def play(session, *without):
