@@ -86,7 +86,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--wires", default=",".join(WIRES), help="with commas")
     parser.add_argument("--speed", type=float, default=60.0, help="market seconds per second of the wall")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=5, help="kill -9 of the bot, on each wire")
+    parser.add_argument("--kills", type=int, default=10, help="kill -9 of the bot, on each wire")
     parser.add_argument("--no-placements", dest="placements", action="store_false", help="leave the table out")
     parser.add_argument("--state", type=Path, help="keep what the sessions leave in this folder")
     return parser.parse_args(arguments)
