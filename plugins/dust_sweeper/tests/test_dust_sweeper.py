@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tradecore_dust_sweeper.plugin import DustSweeper
 
-from tradecore import Book, Market, MarketFrame, Portfolio, Reason, Side
+from tradecore import Book, Done, Market, MarketFrame, OrderRequest, Portfolio, Reason, Side
 from tradecore.app.session import Session
 from tradecore.cli.ledger_rows import read_ledger
+from tradecore.cli.main import main
 from tradecore.clocks.loop import MarketLoop
 from tradecore.clocks.loop import run as run_on
 from tradecore.engine.lots import gains
@@ -22,7 +24,7 @@ from tradecore.model.book import Level
 from tradecore.model.events import DecisionOutcome, DustTaken, PositionClosed
 from tradecore.model.portfolio import TradingState
 from tradecore.model.position import PositionState, realised_pnl_quote
-from tradecore.model.units import TimeInForce, canonical, exact_sum, floor_to_lot
+from tradecore.model.units import TimeInForce, add_bps, canonical, exact_sum, floor_to_lot
 from tradecore.testing.factories import (
     MINUTE_MS,
     ScriptedSource,
@@ -30,12 +32,14 @@ from tradecore.testing.factories import (
     closing_at,
     instrument,
     leader,
+    make_guest,
     router,
+    row_close_ms,
     sizer,
     wandering,
     wisher,
 )
-from tradecore.testing.harness import STORE_FILE, Played, Scene, SnapshotStore, play, prepared_of
+from tradecore.testing.harness import STORE_FILE, Played, Scene, SnapshotStore, at, play, prepared_of
 from tradecore.testing.readme import assert_readme_settings
 from tradecore.testing.records import records_of
 
@@ -200,16 +204,27 @@ def test_r50_r2_dust_is_sold_through_the_pipeline_when_it_becomes_sellable(tmp_p
 
 
 def test_r50_dust_waits_while_another_order_stands_on_its_symbol(tmp_path):
-    def propose(portfolio, market, last):
-        return DustSweeper(DustSweeper.Settings(margin_pct=D(0)))._sweep(portfolio, market, last)
+    def route_order(intent, book, attempts, now_ms):
+        if intent.reduces:
+            return None
+        if attempts:
+            return Done(Reason.LADDER_EXHAUSTED, "once")
+        rests = intent.created_ms > row_close_ms(5)
+        tif, bps = (TimeInForce.GTC, D(-400)) if rests else (IOC, D(20))
+        return OrderRequest(tif, add_bps(book.touch(intent.side), bps), intent.quantity, 300_000, str(tif))
 
-    scene = one_coin(*(100,) * 12, buys=(1, 7), leaves=(3,), filters=instrument(A, lot="0.01", min_notional="0.5"))
-    resting = router((IOC, "20", 2_000), (TimeInForce.GTC, "-400", 240_000))
-    guests = [resting if getattr(g, "name", "") == "route" else g for g in scene.guests]
+    scene = one_coin(
+        *FALLEN, *(3.0,) * 6, buys=(1, 13), leaves=(4,), filters=CHEAP, quantity="6",
+        sets=("engine.intent_ttl_s=600",),
+    )  # fmt: skip
+    guests = [make_guest("route", route_order=route_order) if getattr(g, "name", "") == "route" else g
+              for g in scene.guests]  # fmt: skip
     played = sound(play(scene._replace(guests=guests), tmp_path / "s"))
-    assert {e.event.outcome for e in played.notes(DecisionOutcome) if e.event.plugin == "dust_sweeper"} <= {
-        str(Reason.SYMBOL_BUSY)
-    }
+    said = [e.event for e in played.notes(DecisionOutcome) if e.event.plugin == "dust_sweeper"]
+    assert [(event.outcome, event.value, event.threshold) for event in said] == [("SYMBOL_BUSY", 14.9965, 5.5)]
+    (swept_up,) = [p for p in played.records.positions if p.entries == 0]
+    assert swept_up.opened_ms > said[0].row_ms
+    assert swept_up.sold_quantity == 5
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -224,6 +239,45 @@ def test_r50_a_crash_at_any_commit_of_a_sale_is_gone_on_with(tmp_path, when):
         assert [(p.state, p.sold_quantity, p.dust_quantity) for p in swept_up] == [
             (PositionState.CLOSED, D(5), D("0.994"))
         ]
+
+
+@pytest.mark.parametrize("merged", [True, False], ids=["merged", "sold"])
+def test_r44_the_journal_alone_rebuilds_what_dust_did(tmp_path, merged):
+    scene = one_coin(*(100,) * 20, buys=(1, 10), leaves=(3, 13)) if merged else fallen()
+    played = sound(play(scene, tmp_path / "s"))
+    assert played.notes(DustTaken)
+    result = CliRunner().invoke(main, ["replay", "--state", str(played.folder), "--json"])
+    assert result.exit_code == 0, result.output
+
+
+def test_r50_a_stop_in_the_midst_of_a_sale_ends_cleanly_and_the_next_run_goes_on(tmp_path):
+    def stop_when_taken(engine):
+        async def watch():
+            while not any(p.entries == 0 for p in engine.desk.books.positions.values()):
+                await engine.desk.clock.sleep(0.005)
+            engine.request_stop("the test says so")
+
+        engine.desk.spawn(watch(), "watch")
+
+    first = sound(play(fallen(), tmp_path / "s", begin=stop_when_taken))
+    assert first.summary["ended"] == "the test says so"
+    assert (first.exit_code, first.summary["pending_intents"]) == (0, 0)
+    second = sound(play(fallen(), tmp_path / "s"))
+    (swept_up,) = [p for p in second.records.positions if p.entries == 0]
+    assert (swept_up.state, swept_up.sold_quantity) == (PositionState.CLOSED, D(5))
+
+
+def test_r50_a_quarantined_sweeper_is_obeyed_no_more(tmp_path):
+    def quarantine(engine):
+        def after_sweep():
+            engine.desk.calls.restore([("dust_sweeper", "jobs")])
+
+        at(engine, row_close_ms(8), after_sweep)
+
+    played = sound(play(one_coin(*(100,) * 20, buys=(1, 10), leaves=(3, 13)), tmp_path / "s", begin=quarantine))
+    assert "merge/dust_sweeper" in played.records.memory
+    assert not played.notes(DustTaken)
+    assert [p.dust_quantity for p in played.records.positions] == [D("0.009")] * 2
 
 
 # Many coins -------------------------------------------------------------------------------------------------------
