@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from decimal import Decimal
 
 import pytest
+from alembic import command
+from sqlalchemy import create_engine
 
 from tradecore.errors import SchemaMismatch, SettingsError, StateFolderError, StoreError
 from tradecore.store import migrate
@@ -73,6 +76,26 @@ def test_r26_the_fast_way_and_the_migrations_give_one_schema_on_postgres(postgre
 
 def test_r26_the_head_is_the_newest_migration():
     assert migrate.head() == HEAD
+
+
+def test_r26_positions_of_schema_0001_are_read_after_the_migration(tmp_path):
+    """What older programs wrote: no dust of theirs was ever taken along."""
+    path = tmp_path / "old.sqlite3"
+    config = migrate.alembic_config()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO position VALUES ('p1', 'A/USDT', 'drop', '', '0', '10', 1, 1, '10', '10', NULL, '{}',"
+            " 'CLOSED', '{}', '1', '10', '0.9', '9', '0', '0', 5, 'LEAVE', 0, NULL, '0.1')"
+        )
+    engine.dispose()
+    assert migrate.upgrade(sqlite_url(path)) == HEAD
+    store = open_store(sqlite_url(path), inline=True)
+    (dusty,) = store.load().dusty
+    asyncio.run(store.close())
+    assert (dusty.dust_quantity, dusty.dust_gone, dusty.taken, dusty.taken_quote) == (Decimal("0.1"), 0, {}, 0)
 
 
 def test_a_failed_migration_leaves_nothing_behind(tmp_path):
