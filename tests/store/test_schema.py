@@ -87,8 +87,8 @@ def test_r26_positions_of_schema_0001_are_read_after_the_migration(tmp_path):
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         connection.exec_driver_sql(
-            "INSERT INTO position VALUES ('p1', 'A/USDT', 'drop', '', '0', '10', 1, 1, '10', '10', NULL, '{}',"
-            " 'CLOSED', '{}', '1', '10', '0.9', '9', '0', '0', 5, 'LEAVE', 0, NULL, '0.1')"
+            "INSERT INTO position VALUES ('p1', 'A/USDT', 'drop', '', '0', '10', 1, 1, '10', '10', NULL,"
+            " '{}', 'CLOSED', '{}', '1', '10', '0.9', '9', '0', '0', 5, 'LEAVE', 0, NULL, '0.1')"
         )
     engine.dispose()
     assert migrate.upgrade(sqlite_url(path)) == HEAD

@@ -193,7 +193,14 @@ def test_r34_weight_of_others_and_bans_reach_the_limiter(opened):
 
 @pytest.mark.parametrize(
     "address",
-    ["http://venue.test:1", "https://127.0.0.1:1", "http://127.0.0.1.venue.test", "http://127.0.0.1:1/x", "ftp://x", "x"],
+    [
+        "http://venue.test:1",
+        "https://127.0.0.1:1",
+        "http://127.0.0.1.venue.test",
+        "http://127.0.0.1:1/x",
+        "ftp://x",
+        "x",
+    ],
 )
 def test_other_addresses_than_this_machines_are_refused(world, opened, address):
     one = opened("binance")
