@@ -59,13 +59,16 @@ class Venue:
             "--symbols", str(_SYMBOLS), "--timeframe", "10s", "--speed", f"{speed:g}", "--key", KEY, "--secret-file",
             str(folder / "keys" / SECRET_FILE), *options,
         ]  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _MAIN, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": _path()},
-        )  # fmt: skip
+        self._err = folder / "venue.err"
+        with self._err.open("w") as err:  # a file: a pipe that nobody reads would hold the venue once it is full
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _MAIN, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=err, text=True, env={**os.environ, "PYTHONPATH": _path()},
+            )  # fmt: skip
         line = self._process.stdout.readline() if self._process.stdout is not None else ""
         if not line:
-            raise AssertionError(f"expected a venue that listens, was: {self._process.communicate()[1]}")
+            self._process.wait()
+            raise AssertionError(f"expected a venue that listens, was: {self._err.read_text()}")
         self.facts: dict[str, Any] = json.loads(line)
         self._token = Path(self.facts["token_file"]).read_text().strip()
         self.profile = write_profile(folder, wire, self.facts["base_url"])
@@ -98,6 +101,12 @@ class Venue:
         """Options and settings of a bot that trades here."""
         sets = [*BUSY, *hurried(self.speed), f"run.speed={self.speed:g}"]
         return ["--profile", str(self.profile), "--for", f"{for_s or 1_000_000}s"], sets
+
+    @property
+    def complaints(self) -> str:
+        """What it wrote to its error stream, and how it ended where it should not have; empty where all is well."""
+        code = self._process.poll()
+        return self._err.read_text()[-2000:] + (f"ended by itself: {code}" if code is not None else "")
 
     def close(self) -> None:
         """End it; may be called twice."""
@@ -213,6 +222,8 @@ def kill_and_start(
         found += [f"the end: {text}" for text in _at_end(venue, state_folder, ended)]
         last = state_at(venue, state_folder)
         assert last is not None
+        if venue.complaints:
+            found.append(f"the venue: {venue.complaints}")
     return {
         "wire": wire, "kills": kills, "summary": ended.summary if ended.out.startswith("{") else {},
         "under_way_at_kills": dict(sorted(busy.items())), **figures(last),
