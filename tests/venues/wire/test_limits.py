@@ -49,7 +49,7 @@ def test_each_request_weighs_what_the_venue_says(make_wire):
 
 
 def test_f15_too_much_is_refused_and_who_goes_on_is_banned_ever_longer(make_wire):
-    wire = make_wire("binance", speed=200.0, limits=Limits(weight_per_minute=100))
+    wire = make_wire("binance", speed=50.0, limits=Limits(weight_per_minute=100))
 
     async def story():
         for _ in range(5):
