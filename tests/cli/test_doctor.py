@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -175,3 +176,11 @@ def test_r26_a_store_of_another_schema(patient, tmp_path):
         assert (code, found["store"]["health"]) == (2, "bad")
     finally:
         (folder / "tradecore.db").unlink()
+
+
+def test_f15_a_venue_that_has_shut_the_door(patient, control):
+    control("/faults", name="banned", argument=0.5, times=1)
+    code, found = patient.look("--set", "run.speed=60")
+    assert (code, found["clock"]["health"]) == (2, "bad")
+    assert "http 418" in found["clock"]["text"]
+    time.sleep(0.6)  # the ban ends

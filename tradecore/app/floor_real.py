@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import http.client
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -75,7 +76,10 @@ def epoch_ms(settings: Settings) -> int:
     asked = http.client.HTTPConnection(host, timeout=_TIME_WAIT_S)
     try:
         asked.request("GET", _TIME_PATH)
-        return int(json.loads(asked.getresponse().read(_TIME_BYTES))["serverTime"])
+        answer = asked.getresponse()
+        if answer.status != http.HTTPStatus.OK:
+            raise ValueError(f"http {answer.status} {answer.reason}")
+        return int(json.loads(answer.read(_TIME_BYTES))["serverTime"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise RetryableVenueError(f"{host}{_TIME_PATH}: expected the wire server's time, was: {error}") from error
     finally:
