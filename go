@@ -164,7 +164,8 @@ run_tests() {
     say "running every test: tests/ and plugins/*/tests"
     cd -- "$here"
     status=0
-    TMPDIR=$scratch "$venv/bin/python" -m pytest -n auto --maxprocesses 4 --dist loadfile \
+    # A test that hangs ends its worker after five minutes and is named with where it stood; the rest goes on.
+    TMPDIR=$scratch "$venv/bin/python" -m pytest -n auto --maxprocesses 4 --dist loadfile --timeout 300 --timeout-method thread \
         -o "cache_dir=$cache/pytest" "$@" || status=$?
     exit "$status"
 }

@@ -283,10 +283,13 @@ def test_signal_reaches_the_program(machine):
         text=True,
     )
     with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 3
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 3
+        finally:
+            process.kill()
 
 
 def test_moved_folder_is_made_anew(machine):

@@ -6,13 +6,16 @@ a phase of the end failed; 70 a bug; 75 start again (a plugin hung); 130 interru
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -56,8 +59,12 @@ class Root(click.Group):
         **extra: Any,
     ) -> Any:
         """Run the command line; leaves the process with its exit code unless `standalone_mode` is off."""
-        if not standalone_mode:
-            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        with _signals_given_back():
+            if not standalone_mode:
+                return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+            self._main(args, prog_name, complete_var, **extra)
+
+    def _main(self, args: Sequence[str] | None, prog_name: str | None, complete_var: str | None, **extra: Any) -> None:
         given = list(sys.argv[1:] if args is None else args)
         before = frozenset(threading.enumerate())
         try:
@@ -71,6 +78,28 @@ class Root(click.Group):
             complain("interrupted")
             _leave(EXIT_INTERRUPTED, before)
         _leave(code if isinstance(code, int) else 0, before)
+
+
+@contextmanager
+def _signals_given_back() -> Iterator[None]:
+    """Handle signals afterwards as before: whoever called us goes on, and its children would inherit what we ignore.
+
+    A run ignores what comes after its end. Where the process ends too, the interpreter's own end is covered again.
+    """
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        changed = {number: handler for number, handler in found.items() if signal.getsignal(number) != handler}
+        if changed:
+            atexit.register(_ignore, tuple(changed))
+        for number, handler in changed.items():
+            signal.signal(number, handler)
+
+
+def _ignore(numbers: tuple[signal.Signals, ...]) -> None:
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def failed(error: Exception, *, debug: bool) -> int:
