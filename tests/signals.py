@@ -21,6 +21,10 @@ class SignalGuard:
 
     def __init__(self) -> None:
         self._found: dict[signal.Signals, Any] = {}
+        # a shell starts what runs in the background with SIGINT ignored: programs under test would inherit that
+        for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, handler)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tradecore.engine.engine import Engine
 from tradecore.model.events import PortfolioSnapshot, SessionEnded
@@ -54,6 +54,7 @@ class Coordinator:
         self._begun_s = 0.0
         self._caught = 0
         self._interrupt: Callable[[], None] | None = None
+        self._found: dict[signal.Signals, Any] = {}
 
     def own_signals(self, interrupt: Callable[[], None] | None = None) -> None:
         """Take SIGINT and SIGTERM: the first asks for a clean end, the second for a fast one.
@@ -65,13 +66,14 @@ class Coordinator:
         loop = asyncio.get_running_loop()
         self._interrupt = interrupt
         for number in (signal.SIGINT, signal.SIGTERM):
+            self._found[number] = signal.getsignal(number)
             loop.add_signal_handler(number, self.signalled, number.name)
             # in the place of the loop's own empty handler: its pipe is written all the same
             signal.signal(number, self._catch)
             signal.siginterrupt(number, False)
 
     def disown_signals(self, *, last: bool = False) -> None:
-        """Give the signals back.
+        """Give the signals back as they were found: who is started with SIGINT ignored has it ignored again.
 
         Args:
             last: The process ends with this run: what comes now must not cut its last words.
@@ -79,8 +81,8 @@ class Coordinator:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-            if last:
-                signal.signal(number, signal.SIG_IGN)
+            found = self._found[number]  # None: installed by something that is not Python
+            signal.signal(number, signal.SIG_IGN if last else found or signal.SIG_DFL)
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
         self._caught += 1
