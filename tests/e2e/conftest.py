@@ -113,7 +113,7 @@ def clean(ended: Ended, code: int = 0) -> dict[str, Any]:
     return ended.summary
 
 
-def refused(ended: Ended, *words: str, code: int = 2) -> str:
+def assert_refused(ended: Ended, *words: str, code: int = 2) -> str:
     """Hold a refusal against what a person must see: one line with certain words, and no traceback."""
     assert ended.code == code, f"exit {ended.code}: {ended.err}"
     assert not ended.traceback, ended.err
@@ -153,6 +153,6 @@ def _clean() -> Callable[..., dict[str, Any]]:
     return clean
 
 
-@pytest.fixture(name="refused")
-def _refused() -> Callable[..., str]:
-    return refused
+@pytest.fixture(name="assert_refused")
+def _assert_refused() -> Callable[..., str]:
+    return assert_refused

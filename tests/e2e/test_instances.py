@@ -3,11 +3,11 @@
 import signal
 
 
-def test_r19_a_second_instance_is_refused_and_a_killed_one_bars_nobody(tmp_path, start, clean, refused, sound):
+def test_r19_a_second_instance_is_refused_and_a_killed_one_bars_nobody(tmp_path, start, clean, assert_refused, sound):
     folder = tmp_path / "s"
     first = start(folder, "--speed", "60", "--for", "100h")
     first.until_event("session_started")
-    refused(start(folder, "--speed", "60", "--for", "100h").wait(), "in use by", f"pid {first.pid}")
+    assert_refused(start(folder, "--speed", "60", "--for", "100h").wait(), "in use by", f"pid {first.pid}")
     assert first.running
     first.kill()
     second = start(folder, "--speed", "60", "--for", "100h")

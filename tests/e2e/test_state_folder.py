@@ -25,34 +25,34 @@ def state(kept, tmp_path):
     return shutil.copytree(kept, tmp_path / "s")
 
 
-def test_r26_a_database_of_another_schema_is_refused(state, play, refused):
+def test_r26_a_database_of_another_schema_is_refused(state, play, assert_refused):
     with sqlite3.connect(state / "tradecore.db") as database:
         database.execute("UPDATE alembic_version SET version_num = 'v9999'")
-    refused(play(state), "v9999")
+    assert_refused(play(state), "v9999")
 
 
-def test_a_database_that_is_none_is_refused(state, play, refused):
+def test_a_database_that_is_none_is_refused(state, play, assert_refused):
     (state / "tradecore.db").write_bytes(b"this was somebody's letter\n" * 400)
-    refused(play(state), "tradecore.db")
+    assert_refused(play(state), "tradecore.db")
 
 
-def test_a_torn_venue_file_is_refused_and_not_made_anew(state, play, refused):
+def test_a_torn_venue_file_is_refused_and_not_made_anew(state, play, assert_refused):
     """Without the venue's own record nothing that was sent could be proven: going on would invent an account."""
     whole = (state / "twin.db").read_bytes()
     (state / "twin.db").write_bytes(whole[: len(whole) // 2])
-    refused(play(state), "twin.db")
+    assert_refused(play(state), "twin.db")
     assert (state / "twin.db").read_bytes() == whole[: len(whole) // 2]
 
 
-def test_a_missing_venue_file_is_refused_where_the_store_knows_of_a_venue(state, play, refused):
+def test_a_missing_venue_file_is_refused_where_the_store_knows_of_a_venue(state, play, assert_refused):
     """An empty twin would answer every question with "no such order", and every balance with the opening one."""
     (state / "twin.db").unlink()
-    refused(play(state), "twin.db")
+    assert_refused(play(state), "twin.db")
     assert not (state / "twin.db").exists()
 
 
-def test_another_market_on_the_same_state_is_refused(state, play, refused):
-    refused(play(state, "--seed", "2"), "another")
+def test_another_market_on_the_same_state_is_refused(state, play, assert_refused):
+    assert_refused(play(state, "--seed", "2"), "another")
 
 
 def test_r25_booked_events_of_a_lost_journal_are_written_again(state, play, clean, sound):
@@ -84,17 +84,19 @@ def test_a_torn_last_line_is_cut_off_and_written_again(state, play, clean, sound
     assert sound(state, ended=True) == []
 
 
-def test_a_damaged_packed_journal_file_is_refused(state, play, refused):
+def test_a_damaged_packed_journal_file_is_refused(state, play, assert_refused):
     file = max((state / "journal" / "order").iterdir())
     packed = gzip.compress(file.read_bytes())
     file.with_name(file.name + ".gz").write_bytes(packed[: len(packed) // 2])
     file.unlink()
-    refused(play(state), "journal")
+    assert_refused(play(state), "journal")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to start as somebody else")
-def test_a_folder_without_write_permission_is_refused(tmp_path, start, refused, as_nobody):
+def test_a_folder_without_write_permission_is_refused(tmp_path, start, assert_refused, as_nobody):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
-    refused(start(closed / "s", "--speed", "max", "--for", "1m", prefix=as_nobody).wait(), "can be written", "closed")
+    assert_refused(
+        start(closed / "s", "--speed", "max", "--for", "1m", prefix=as_nobody).wait(), "can be written", "closed"
+    )
     assert list(closed.iterdir()) == []

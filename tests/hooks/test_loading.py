@@ -195,7 +195,7 @@ class Base:
         pass
 
 
-def refused(maker, said):
+def assert_refused(maker, said):
     with pytest.raises(PluginLoadError) as caught:
         admit("guest", maker, {})
     assert said in str(caught.value), str(caught.value)
@@ -207,7 +207,7 @@ def test_a_misspelt_hook_is_refused_with_the_nearest_name():
         @hookimpl
         def risk_chek(self, intent): ...
 
-    refused(Misspelt, "guest.risk_chek: expected the name of a hook, was 'risk_chek', nearest is 'risk_check'")
+    assert_refused(Misspelt, "guest.risk_chek: expected the name of a hook, was 'risk_chek', nearest is 'risk_check'")
 
 
 def test_a_hook_that_nobody_marked_is_refused():
@@ -217,7 +217,7 @@ def test_a_hook_that_nobody_marked_is_refused():
         @hookimpl
         def size(self, signal): ...
 
-    refused(Unmarked, "guest.risk_check: expected the method to be marked with hookimpl")
+    assert_refused(Unmarked, "guest.risk_check: expected the method to be marked with hookimpl")
 
 
 def test_an_unmarked_value_with_a_hooks_name_is_no_hook():
@@ -231,7 +231,7 @@ def test_an_unmarked_value_with_a_hooks_name_is_no_hook():
 
 
 def test_a_guest_without_hooks_is_refused():
-    refused(Base, "guest: expected a method marked with hookimpl, found none")
+    assert_refused(Base, "guest: expected a method marked with hookimpl, found none")
 
 
 def test_arguments_that_are_never_filled_are_refused():
@@ -251,13 +251,13 @@ def test_arguments_that_are_never_filled_are_refused():
         @hookimpl
         def size(self, *, signal): ...
 
-    refused(
+    assert_refused(
         Unknown,
         "guest.size: expected arguments out of (signal, portfolio, instrument, market), was 'portfolo', nearest",
     )
-    refused(Default, "guest.size: expected no default for 'portfolio'")
-    refused(Star, "guest.size: expected plain arguments, was '*arguments'")
-    refused(KeywordOnly, "guest.size: expected plain arguments, was 'signal'")
+    assert_refused(Default, "guest.size: expected no default for 'portfolio'")
+    assert_refused(Star, "guest.size: expected plain arguments, was '*arguments'")
+    assert_refused(KeywordOnly, "guest.size: expected plain arguments, was 'signal'")
 
 
 def wrapped(function):
@@ -292,11 +292,11 @@ def test_deciding_hooks_that_suspend_are_refused_at_load():
         @hookimpl
         async def jobs(self): ...
 
-    refused(Async, "guest.risk_check: expected a plain function, was a coroutine function")
-    refused(AsyncGenerator, "guest.route_order: expected a plain function, was an async generator")
-    refused(Generator, "guest.follow: expected a plain function, was a generator")
-    refused(Wrapped, "guest.size: expected a plain function, was a coroutine function")
-    refused(Job, "guest.jobs: expected a plain function, was a coroutine function")
+    assert_refused(Async, "guest.risk_check: expected a plain function, was a coroutine function")
+    assert_refused(AsyncGenerator, "guest.route_order: expected a plain function, was an async generator")
+    assert_refused(Generator, "guest.follow: expected a plain function, was a generator")
+    assert_refused(Wrapped, "guest.size: expected a plain function, was a coroutine function")
+    assert_refused(Job, "guest.jobs: expected a plain function, was a coroutine function")
 
 
 def test_what_pluggy_would_pass_over_in_silence_is_refused():
@@ -312,8 +312,8 @@ def test_what_pluggy_would_pass_over_in_silence_is_refused():
     class Object(Base):
         risk_check = hookimpl(Checker())
 
-    refused(Partial, "guest.risk_check: expected a method, was partial")
-    refused(Object, "guest.risk_check: expected a method, was Checker")
+    assert_refused(Partial, "guest.risk_check: expected a method, was partial")
+    assert_refused(Object, "guest.risk_check: expected a method, was Checker")
 
 
 @pytest.mark.parametrize("flag", ["tryfirst", "trylast", "wrapper", "hookwrapper", "optionalhook"])
@@ -322,7 +322,7 @@ def test_flags_that_would_change_the_order_or_hide_a_misspelling_are_refused(fla
         @hookimpl(**{flag: True})
         def size(self, signal): ...
 
-    refused(Flagged, f"guest.size: expected hookimpl without {flag}")
+    assert_refused(Flagged, f"guest.size: expected hookimpl without {flag}")
 
 
 def test_two_methods_for_one_hook_are_refused():
@@ -333,7 +333,7 @@ def test_two_methods_for_one_hook_are_refused():
         @hookimpl(specname="size")
         def other(self, signal): ...
 
-    refused(Twice, "guest.size: expected one method, found 2")
+    assert_refused(Twice, "guest.size: expected one method, found 2")
 
 
 def test_a_method_may_stand_for_a_hook_by_specname():
@@ -357,9 +357,9 @@ def test_settings_must_be_a_frozen_model_that_refuses_unknown_keys():
     class Nothing(Base):
         Settings = None
 
-    refused(Loose, 'guest: expected Settings with frozen=True and extra="forbid"')
-    refused(Reads, "guest: expected Settings to be a BaseModel, was BaseSettings")
-    refused(Nothing, "guest: expected a class Settings that is a pydantic BaseModel, found none")
+    assert_refused(Loose, 'guest: expected Settings with frozen=True and extra="forbid"')
+    assert_refused(Reads, "guest: expected Settings to be a BaseModel, was BaseSettings")
+    assert_refused(Nothing, "guest: expected a class Settings that is a pydantic BaseModel, found none")
 
 
 def test_a_constructor_or_promise_that_raises_is_one_line():
@@ -378,8 +378,8 @@ def test_a_constructor_or_promise_that_raises_is_one_line():
         @hookimpl
         def size(self, signal): ...
 
-    refused(Broken, "guest: expected a plugin that can be made, was SystemExit: no licence")
-    refused(Warm, "guest: expected a plugin that can be made, was KeyError: 'base'")
+    assert_refused(Broken, "guest: expected a plugin that can be made, was SystemExit: no licence")
+    assert_refused(Warm, "guest: expected a plugin that can be made, was KeyError: 'base'")
 
 
 def test_promises_are_checked():
@@ -394,19 +394,23 @@ def test_promises_are_checked():
 
     def on_event(self, event): ...
 
-    refused(guest(role="fliter"), "guest.role: expected wisher or filter, was 'fliter', nearest is 'filter'")
-    refused(guest(applies_to=("drop",)), "guest.applies_to: expected None or names for a filter")
-    refused(guest(role="filter", applies_to="drop"), "guest.applies_to: expected names of guests or None, was 'drop'")
-    refused(guest(role="filter", applies_to=()), "guest.applies_to: expected None or names for a filter")
-    refused(guest(warmup={"base": "an hour"}), "guest.warmup: expected 'base' or a timeframe to a window such as '60m'")
-    refused(guest(warmup={"bass": "60m"}), "guest.warmup: expected 'base' or a timeframe")
-    refused(
+    assert_refused(guest(role="fliter"), "guest.role: expected wisher or filter, was 'fliter', nearest is 'filter'")
+    assert_refused(guest(applies_to=("drop",)), "guest.applies_to: expected None or names for a filter")
+    assert_refused(
+        guest(role="filter", applies_to="drop"), "guest.applies_to: expected names of guests or None, was 'drop'"
+    )
+    assert_refused(guest(role="filter", applies_to=()), "guest.applies_to: expected None or names for a filter")
+    assert_refused(
+        guest(warmup={"base": "an hour"}), "guest.warmup: expected 'base' or a timeframe to a window such as '60m'"
+    )
+    assert_refused(guest(warmup={"bass": "60m"}), "guest.warmup: expected 'base' or a timeframe")
+    assert_refused(
         guest(events={"slow_cycle"}), "guest.events: expected both events and on_event, found kinds without the hook"
     )
-    refused(
+    assert_refused(
         guest(on_event=hookimpl(on_event)), "guest.events: expected both events and on_event, found the hook without"
     )
-    refused(
+    assert_refused(
         guest(events={"slow_cicle"}, on_event=hookimpl(on_event)),
         "guest.events: expected kinds of events, was 'slow_cicle', nearest is 'slow_cycle'",
     )
@@ -417,4 +421,4 @@ def test_promises_are_checked():
         @hookimpl
         def size(self, signal): ...
 
-    refused(Sizer, "guest.role: expected the hook signal for a filter, found none")
+    assert_refused(Sizer, "guest.role: expected the hook signal for a filter, found none")

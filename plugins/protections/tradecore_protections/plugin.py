@@ -176,7 +176,7 @@ class Protections:
         return Lock(EVERY_SYMBOL, reason, "", now_ms + self._pause.ms, rule, now_ms)
 
     def _locks(self, portfolio: Portfolio, now_ms: int) -> Iterator[Lock]:
-        """Yield every lock that finished positions ask for now."""
+        """Yield every lock that the positions finished by this moment ask for."""
         if self._cooldown is not None:
             yield from cooldowns(portfolio.closed, self._cooldown, now_ms)
         if self._guard.stops:
