@@ -33,8 +33,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CANDLES = ROOT.parent / "shared" / "data" / "candles"
 PAGE = ROOT / "docs" / "plugins.md"
 PROGRAM = (sys.executable, "-c", "from tradecore.cli.main import main; main()")
-NEEDED = ("size_fixed", "exec_ioc_gtc")
-"""Nothing else sizes or routes, so without them no run begins."""
+NEEDED = {"size_fixed": "no_sizer", "exec_ioc_gtc": "no_router"}
+"""Nothing else sizes or routes, so without them a run is refused unless `run.allow` has this code."""
 
 
 class Session(NamedTuple):
@@ -71,6 +71,9 @@ def sets_of(session: Session, taking_part: Sequence[str], candles: Path = CANDLE
         "store.synchronous=OFF", "metrics.port=0", *session.sets,
     )  # fmt: skip
     every = set(guests())
+    allowed = [code for name, code in NEEDED.items() if name not in taking_part]
+    if allowed:
+        sets += (f"run.allow={','.join(allowed)}",)
     return tuple(one for one in sets if (name := one.partition(".")[0]) not in every or name in taking_part)
 
 

@@ -146,10 +146,14 @@ def test_a_list_that_can_never_trade_is_refused_naming_what_is_missing(install):
         require_trading_set(guests)
     assert str(caught.value) == (
         "run.plugins: expected a sizing, a risk and a routing guest, "
-        "missing sizing (size) and routing (route_order) in alpha"
+        "missing sizing (size) and routing (route_order) in alpha; "
+        "to run without new entries: --set run.allow=no_sizer,no_router"
     )
     with pytest.raises(SettingsError, match="in no plugin"):
         require_trading_set(())
+    with pytest.raises(SettingsError, match=r"missing sizing \(size\) in alpha; .*run.allow=no_router,no_sizer$"):
+        require_trading_set(guests, ("no_router",))
+    require_trading_set(guests, ("no_router", "no_sizer"))
 
 
 def test_a_filter_whose_scope_names_nobody_is_refused(install):

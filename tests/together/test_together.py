@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from click.testing import CliRunner
 
 from bench.together import CANDLES, NEEDED, ROOT, SESSIONS, clean, guests, sets_of, written_by
 from tradecore.app import Options, execute, prepare
+from tradecore.cli.main import main
 from tradecore.errors import SettingsError
 from tradecore.hooks.loader import available
 from tradecore.journal.read import decode, read_journal
@@ -95,7 +98,30 @@ def test_who_only_watches_changes_nothing(played, name):
     assert name not in written_by(state)
 
 
-@pytest.mark.parametrize("name", NEEDED)
-def test_without_a_sizer_or_a_router_no_run_begins(played, name):
-    with pytest.raises(SettingsError, match=f"missing .* in {guests()[0]}, "):
-        prepare(options("crash", (name,)))
+def refusing(name):
+    """Options without a plugin that a run needs, and without leave to do so."""
+    taking_part = [one for one in guests() if one != name]
+    sets = [one for one in sets_of(SHORT["crash"], taking_part) if not one.startswith("run.allow=")]
+    return Options("full", {}, sets, ",".join(taking_part))
+
+
+@pytest.mark.parametrize(("name", "code"), NEEDED.items())
+def test_r5_without_a_sizer_or_a_router_a_run_is_refused_with_a_way_out(played, name, code):
+    with pytest.raises(SettingsError, match=f"missing .* in {guests()[0]}, .*--set run.allow={code}$"):
+        prepare(refusing(name))
+
+
+@pytest.mark.parametrize(("name", "code"), NEEDED.items())
+def test_r5_allowed_without_a_sizer_or_a_router_it_says_why_it_enters_nothing(played, name, code):
+    prepared, outcome, state = played("crash", name)
+    sound(prepared, outcome, state)
+    assert outcome.summary["allowed"] == [code]
+    assert any(code in line for line in prepared.warnings)
+    assert outcome.summary["orders_sent"] == 0
+    outcomes = outcome.summary["outcomes"]
+    reason = {"no_sizer": "SIZE_MISSING", "no_router": "ROUTER_MISSING"}[code]
+    assert outcomes[reason] > 100
+    assert "INTENT_CREATED" not in outcomes
+    assert figures(outcome) != figures(played("crash")[1])
+    result = CliRunner().invoke(main, ["why", "--top", "--json", "--state", str(state)])
+    assert json.loads(result.stdout)["refusals"][0]["outcome"] == reason

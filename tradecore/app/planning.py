@@ -18,7 +18,7 @@ CODES = frozenset(
         "premium_over_cap", "spread_over_cap", "ttl_under_latency", "never_reaches_ask", "never_rests",
         "stop_inside_costs", "take_under_costs", "entry_under_min_notional", "entry_over_funds",
         "positions_over_exposure", "exit_over_collar", "run_under_warmup", "interval_under_job",
-        "requests_over_limit", "ladder_outlives_intent",
+        "requests_over_limit", "ladder_outlives_intent", "no_sizer", "no_risk", "no_router",
     }
 )  # fmt: skip
 _REQUESTS_OF_A_SYMBOL = 1.0
@@ -109,7 +109,13 @@ def judge(settings: Settings, guests: Sequence[Guest], world: World) -> tuple[Fi
     for code in settings.run.allow:
         if code not in CODES:
             raise SettingsError(f"run.allow: expected codes of findings ({', '.join(sorted(CODES))}), was {code!r}")
-    return findings(plan_facts(settings, guests), world)
+    hooks = frozenset(hook for guest in guests for hook in guest.hooks)
+    return findings(plan_facts(settings, guests), world._replace(hooks=hooks))
+
+
+def allowed_of(settings: Settings, found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The impossible findings that the settings allow: what people should be reminded of."""
+    return tuple(one for one in found if one.severity is Severity.IMPOSSIBLE and one.code in settings.run.allow)
 
 
 def refuse_impossible(settings: Settings, found: Sequence[Finding]) -> None:
@@ -122,5 +128,6 @@ def refuse_impossible(settings: Settings, found: Sequence[Finding]) -> None:
     if not barred:
         return
     told = "; ".join(f"{one.code}: {one.text} ({one.way_out})" for one in barred)
-    codes = ",".join(dict.fromkeys(one.code for one in barred))
+    # the list of the settings is replaced by this one: what it allows already must not be lost
+    codes = ",".join(dict.fromkeys((*settings.run.allow, *(one.code for one in barred))))
     raise SettingsError(f"impossible settings: {told}; to run all the same: --set run.allow={codes}")

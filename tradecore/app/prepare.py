@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tradecore.app.handing import check_operators, secrets_of
-from tradecore.app.planning import judge, refuse_impossible, world_of
+from tradecore.app.planning import allowed_of, judge, refuse_impossible, world_of
 from tradecore.errors import DataError, SettingsError, StateFolderError
 from tradecore.hooks.guest import Guest
 from tradecore.hooks.loader import available, load, require_trading_set
@@ -21,7 +21,7 @@ from tradecore.market.source import RowSource
 from tradecore.model.instrument import Instrument
 from tradecore.model.places import MEASURED, STORE_FILE
 from tradecore.settings import Resolved, duration_s, resolve
-from tradecore.settings.combinations import World
+from tradecore.settings.combinations import Finding, World
 from tradecore.settings.sections import Settings
 from tradecore.store.folder import LATEST, STATE_ROOT, named_state
 from tradecore.store.queries import open_reader
@@ -60,6 +60,8 @@ class Prepared(NamedTuple):
     """Tells one market from another: a state belongs to one."""
     for_ms: int | None
     """Market time to run for; ``None``: to the end of the data."""
+    allowed: tuple[Finding, ...] = ()
+    """What cannot do what it says and runs all the same, because `run.allow` names it."""
 
     @property
     def settings(self) -> Settings:
@@ -79,8 +81,9 @@ class Prepared(NamedTuple):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a person should know of the data, one line each."""
-        return self.source.warnings if self.source is not None else ()
+        """What a person should know of the settings and the data, one line each."""
+        data = self.source.warnings if self.source is not None else ()
+        return (*(f"allowed by run.allow: {one.code}: {one.text}" for one in self.allowed), *data)
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -108,7 +111,8 @@ def prepare(options: Options, *, allow_impossible: bool = False) -> Prepared:
     guests = load(
         settings.run.plugins, resolved.sections, installed=installed, origin=lambda key: str(resolved.origin_of(key))
     )
-    require_trading_set(guests)
+    if not allow_impossible:
+        require_trading_set(guests, settings.run.allow)
     check_operators(guests, settings.run.operators)
     for guest in guests:
         secrets_of(guest, options.env)  # what is missing is told before anything is opened
@@ -116,7 +120,7 @@ def prepare(options: Options, *, allow_impossible: bool = False) -> Prepared:
     found = judge(settings, guests, world_of_run(prepared))
     if not allow_impossible:
         refuse_impossible(settings, found)
-    return prepared
+    return prepared._replace(allowed=allowed_of(settings, found))
 
 
 def _with_market(options: Options, resolved: Resolved, guests: tuple[Guest, ...]) -> Prepared:

@@ -104,7 +104,7 @@ def guests_now(journal: Path, run_id: str, profile: str | None, sets: Sequence[s
         installed = available()
         resolved = resolve(profile, env, sets, installed=installed)
         now = Run(resolved, load(resolved.settings.run.plugins, resolved.sections, installed=installed))
-    require_trading_set(now.guests)
+    require_trading_set(now.guests, now.resolved.settings.run.allow)
     # what the settings leave as it was stays what was written with each question
     return Now(now.guests, now.limits if now.limits != then.limits else None, rows_of(then))
 

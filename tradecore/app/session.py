@@ -20,6 +20,7 @@ from tradecore.app.handing import resources_of, secrets_of
 from tradecore.app.operating import Reading
 from tradecore.app.plain import engine_config, retention_days
 from tradecore.app.prepare import Prepared, state_folder
+from tradecore.app.signals import ProcessSignals
 from tradecore.app.wire import Wire
 from tradecore.clocks.clock import LoopClock
 from tradecore.clocks.ids import RandomIds, SeededChance, SeededIds
@@ -30,7 +31,7 @@ from tradecore.engine.desk import Desk, Outside
 from tradecore.engine.engine import Engine
 from tradecore.engine.lifecycle import Coordinator
 from tradecore.engine.summary import Known, before, summary
-from tradecore.errors import RetryableVenueError, StateFolderError
+from tradecore.errors import Interrupted, StateFolderError
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.relay import EventRelay
 from tradecore.hooks.watchdog import WATCHDOG_NAME, Watchdog, interrupt
@@ -38,7 +39,7 @@ from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import EventJournal, open_journal
 from tradecore.journal.uncaught import Uncaught
-from tradecore.model.events import AlertFired, ConfigChange, ConfigDrift, ConfigSnapshot
+from tradecore.model.events import AlertFired, ConfigChange, ConfigDrift, ConfigSnapshot, SessionEnded
 from tradecore.model.places import HANG_FILE, JOURNAL_FOLDER, LOG_FILE, STORE_FILE, TWIN_FILE
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import RunId
@@ -78,6 +79,7 @@ def execute(
         StateFolderError: The state folder cannot be written, is in use, or belongs to another market.
         SchemaMismatch: The database was written by another schema.
         RetryableVenueError: The venue did not answer at the start.
+        Interrupted: A signal came before the run began.
     """
     kept = state_folder(prepared)
     folder = kept if kept is not None else Path(tempfile.mkdtemp(prefix="tradecore-"))
@@ -138,7 +140,22 @@ class Session:
         Raises:
             UsageError: Something of the state cannot be used.
             RetryableVenueError: The venue did not answer at the start.
+            Interrupted: A signal came before the run began.
         """
+        start = asyncio.current_task()
+        assert start is not None, "a session is run as a task"
+        self._signals = ProcessSignals(start)
+        self._signals.own()
+        try:
+            return await self._run(loop, screen)
+        except asyncio.CancelledError:
+            if self._signals.ended_start:
+                raise Interrupted(self._signals.ended_start) from None
+            raise
+        finally:
+            self._signals.disown(last=self._last)
+
+    async def _run(self, loop: MarketLoop, screen: Screen | None) -> Outcome:
         install_market_time()
         async with AsyncExitStack() as stack:
             clock = LoopClock(loop, loop.epoch_ms or self._maker.epoch_ms(self._prepared, self._folder))
@@ -269,15 +286,14 @@ class Session:
         desk, prepared = engine.desk, self._prepared
         coordinator = Coordinator(engine, run)
         crumb = desk.calls.crumb
-        coordinator.own_signals(lambda: interrupt(crumb, "a second signal came"))
-        stack.callback(coordinator.disown_signals, last=self._last)
+        self._signals.lead(coordinator.signalled, lambda: interrupt(crumb, "a second signal came"))
         self._keep_running(engine)
         if not desk.clock.virtual:
             self._watch(stack, engine)
             engine.row_listeners.append(SettingsWatch(prepared.resolved.files, lambda drift: _drifted(desk, drift)).row)
         await self._take_hang(engine)
         relay.start()
-        await self._until_stopped(engine, engine.start(run, prepared.plugins, __version__))
+        await self._until_stopped(engine, run, engine.start(run, prepared.plugins, __version__))
         await self._note_settings(engine)
         reading = Reading(self._folder / JOURNAL_FOLDER)
         stack.callback(reading.close)
@@ -300,12 +316,16 @@ class Session:
             left = left._replace(failed_phases=(*left.failed_phases, "journal"))
         known = Known(
             run.run_id, run.seed, run.profile, prepared.plugins, time.monotonic() - self._started,
-            str(self._folder) if self._kept else "",
+            str(self._folder) if self._kept else "", tuple(sorted({one.code for one in prepared.allowed})),
         )  # fmt: skip
         return Outcome(summary(engine, left, start, known), left.exit_code)
 
-    async def _until_stopped(self, engine: Engine, start: Coroutine[Any, Any, None]) -> None:
-        """Start, unless somebody asks for the end while the venue does not answer."""
+    async def _until_stopped(self, engine: Engine, run: Run, start: Coroutine[Any, Any, None]) -> None:
+        """Start, unless somebody asks for the end while the venue does not answer.
+
+        Raises:
+            Interrupted: Somebody did; the run, where it is written down already, is written down as ended.
+        """
         starting = asyncio.ensure_future(start)
         stopped = asyncio.ensure_future(engine.stopped.wait())
         await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -315,7 +335,8 @@ class Session:
         if not starting.done():
             starting.cancel()
             await asyncio.wait({starting})
-            raise RetryableVenueError(f"ended by {engine.stop_reason} before the venue had answered")
+            await _say_interrupted(engine, run)
+            raise Interrupted(engine.stop_reason)
         await starting
 
     def _keep_running(self, engine: Engine) -> None:
@@ -378,6 +399,17 @@ class Session:
             now = desk.clock.now_ms()
             work.put(Memory("settings", json.dumps(values), now))
             work.put(Memory("market", self._prepared.market_digest, now))
+
+
+async def _say_interrupted(engine: Engine, run: Run) -> None:
+    """Write the end of a run that a signal ended before it stood; one that was not yet written down has none."""
+    desk = engine.desk
+    written = desk.store.load().last_run
+    if written is None or written.run_id != run.run_id:
+        return
+    async with desk.transaction() as work:
+        work.put(run._replace(ended_ms=desk.clock.now_ms(), reason=engine.stop_reason))
+        work.tell(SessionEnded(run.run_id, engine.stop_reason, ("start",), dict(desk.tally.errors)))
 
 
 def _drifted(desk: Desk, drift: ConfigDrift) -> None:

@@ -82,7 +82,7 @@ def check(profile: str, plugins: str | None, sets: Sequence[str], as_json: bool)
     from tradecore.hooks.loader import require_trading_set
 
     found = effective(profile, plugins, sets)
-    require_trading_set(found.guests)
+    require_trading_set(found.guests, found.allow)
     names = [guest.name for guest in found.guests]
     if as_json:
         print_json(

@@ -30,6 +30,8 @@ class Effective(NamedTuple):
     guests: tuple[Guest, ...]
     files: tuple[str, ...]
     """Names of the files that were read, the defaults first."""
+    allow: tuple[str, ...] = ()
+    """Codes of findings to run in spite of."""
 
 
 class Difference(NamedTuple):
@@ -75,7 +77,13 @@ def effective(
     ]
     places = {above: place for place, above in enumerate(dict.fromkeys(section_of(line.key) for line in lines))}
     lines.sort(key=lambda line: places[section_of(line.key)])
-    return Effective(resolved.profile, lines, guests, tuple(Path(file).name for file in resolved.files))
+    return Effective(
+        resolved.profile,
+        lines,
+        guests,
+        tuple(Path(file).name for file in resolved.files),
+        tuple(resolved.settings.run.allow),
+    )
 
 
 def differences(left: Sequence[Line], right: Sequence[Line]) -> list[Difference]:

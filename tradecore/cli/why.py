@@ -34,6 +34,8 @@ _HINTS = {
     "TRADING_REDUCING": "the trading state is REDUCING: tradecore resume",
     "ENTRIES_HALTED": "a follow guest failed: open positions could not be led",
     "SYMBOL_HALTED": "the venue does not let it be bought",
+    "SIZE_MISSING": "no sizing guest is there, or one gave no answer",
+    "RISK_MISSING": "no risk guest is there, or one gave no answer",
     "ROUTER_MISSING": "no routing guest is there",
 }
 

@@ -283,7 +283,7 @@ class Pipeline:
         if instrument is None or not instrument.can_buy:
             return Refused(Reason.SYMBOL_HALTED)
         if not desk.calls.has("route_order"):
-            return Refused(Reason.ROUTER_MISSING)
+            return Refused(Reason.ROUTER_MISSING, "core", "no routing guest")
         return None
 
     def _say(self, hit: Hit, row_ms: int, refused: Refused) -> None:

@@ -32,6 +32,8 @@ class Known(NamedTuple):
     wall_s: float
     state: str
     """Folder that keeps the run; empty where it was temporary."""
+    allowed: tuple[str, ...] = ()
+    """Codes of what cannot do what it says and runs all the same, by `run.allow`."""
 
 
 def before(engine: Engine) -> Before:
@@ -81,6 +83,7 @@ def summary(engine: Engine, left: Left, start: Before, known: Known) -> dict[str
         "seed": known.seed,
         "profile": known.profile,
         "plugins": list(known.plugins),
+        "allowed": list(known.allowed),
         "state": known.state,
         "ended": left.reason,
         "symbols": len(feed.symbols),

@@ -20,11 +20,11 @@ from tradecore.hooks.admit import admit
 from tradecore.hooks.entries import PluginInfo, available
 from tradecore.hooks.guest import Guest
 from tradecore.settings.aliases import own_keys, plugin_of
+from tradecore.settings.combinations import missing_guests, missing_words
 from tradecore.settings.wording import nearest
 
 __all__ = ["PluginInfo", "available", "check_scopes", "core_range", "load", "require_trading_set"]
 _CORE: Final = "tradecore"
-_NEEDED: Final = {"size": "sizing", "risk_check": "risk", "route_order": "routing"}
 
 
 def load(
@@ -131,16 +131,22 @@ def check_scopes(guests: Sequence[Guest], installed: Iterable[str] = ()) -> None
                 )
 
 
-def require_trading_set(guests: Sequence[Guest]) -> None:
+def require_trading_set(guests: Sequence[Guest], allow: Sequence[str] = ()) -> None:
     """Refuse a list that could never trade, or trade unchecked: it needs a sizing, a risk and a routing guest.
 
+    Args:
+        guests: The list.
+        allow: Codes of `run.allow`: without what they name a run only leads and leaves open positions.
     Raises:
-        SettingsError: Naming what is missing.
+        SettingsError: Naming what is missing, and how to run all the same.
     """
-    hooks = {hook for guest in guests for hook in guest.hooks}
-    missing = [f"{word} ({hook})" for hook, word in _NEEDED.items() if hook not in hooks]
-    if missing:
+    barred = [
+        one for one in missing_guests({hook for guest in guests for hook in guest.hooks}) if one.code not in allow
+    ]
+    if barred:
         names = ", ".join(guest.name for guest in guests) or "no plugin"
+        codes = ",".join((*allow, *(one.code for one in barred)))
         raise SettingsError(
-            f"run.plugins: expected a sizing, a risk and a routing guest, missing {' and '.join(missing)} in {names}"
+            f"run.plugins: expected a sizing, a risk and a routing guest, missing {missing_words(barred)} in {names}; "
+            f"to run without new entries: --set run.allow={codes}"
         )

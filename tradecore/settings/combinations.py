@@ -7,10 +7,11 @@ what it says, so a run refuses it; a *doubtful* one is told and runs.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+from tradecore.model.reasons import Reason
 from tradecore.model.units import canonical
 from tradecore.settings.roles import Fact, Role
 
@@ -63,6 +64,8 @@ class World(NamedTuple):
     """Requests a minute that the intervals ask for while nothing is traded."""
     job_ms: tuple[tuple[str, float, float], ...] = ()
     """Job, its interval and its longest run so far, both ms."""
+    hooks: frozenset[str] | None = None
+    """Hooks that the guests of the run answer."""
 
 
 class Facts:
@@ -98,6 +101,52 @@ def findings(facts: Sequence[Fact], world: World) -> tuple[Finding, ...]:
     known = Facts(facts)
     found = [finding for rule in _RULES for finding in rule(known, world)]
     return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.IMPOSSIBLE))
+
+
+class _Need(NamedTuple):
+    """A hook without which no entry can be made."""
+
+    hook: str
+    code: str
+    word: str
+    ends_with: Reason
+    """What every candidate ends with whose condition is met."""
+    example: str
+
+
+_NEEDS: Final = (
+    _Need("size", "no_sizer", "sizing", Reason.SIZE_MISSING, "size_fixed"),
+    _Need("risk_check", "no_risk", "risk", Reason.RISK_MISSING, "risk_limits"),
+    _Need("route_order", "no_router", "routing", Reason.ROUTER_MISSING, "exec_ioc_gtc"),
+)
+
+
+def missing_guests(hooks: Collection[str]) -> tuple[Finding, ...]:
+    """Say which guests a list lacks to make entries (R5); exits need none of them.
+
+    Args:
+        hooks: What its guests answer.
+    """
+    return tuple(
+        Finding(
+            need.code, Severity.IMPOSSIBLE,
+            f"no guest of run.plugins answers {need.hook}: no entry can be made, every signal ends with "
+            f"{need.ends_with}; open positions are left by the core's own rules",
+            ("run.plugins",), f"put a {need.word} plugin, as {need.example}, into the list",
+        )
+        for need in _NEEDS
+        if need.hook not in hooks
+    )  # fmt: skip
+
+
+def missing_words(found: Collection[Finding]) -> str:
+    """Name what a list lacks: ``sizing (size) and routing (route_order)``."""
+    codes = {one.code for one in found}
+    return " and ".join(f"{need.word} ({need.hook})" for need in _NEEDS if need.code in codes)
+
+
+def _missing_guests(facts: Facts, world: World) -> Iterator[Finding]:
+    yield from missing_guests(world.hooks) if world.hooks is not None else ()
 
 
 def _bps(value: Decimal) -> str:
@@ -281,6 +330,6 @@ def _collar(facts: Facts, world: World) -> Iterator[Finding]:
 
 
 _RULES: Final[tuple[Callable[[Facts, World], Iterator[Finding]], ...]] = (
-    _premium_over_cap, _spread_over_cap, _ttl_under_latency, _never_rests, _stop_inside_costs, _take_under_costs,
-    _budget, _collar, _time, _ladder_outlives_intent,
+    _missing_guests, _premium_over_cap, _spread_over_cap, _ttl_under_latency, _never_rests, _stop_inside_costs,
+    _take_under_costs, _budget, _collar, _time, _ladder_outlives_intent,
 )  # fmt: skip
