@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, NamedTuple
 
 from tradecore.errors import RetryableVenueError, UnitError, VenueRefused
@@ -21,6 +23,9 @@ from tradecore.venues.rules import Action, CodeRule, ErrorClass, VenueRules
 _RETRY: Final = frozenset({ErrorClass.RATE, ErrorClass.CLOCK, ErrorClass.BUSY})
 _QUERY: Final = re.compile(r"\?\S+")
 _SIGNED: Final = re.compile(r"\bsign(?:ature)?\W{1,4}\w\S*", re.IGNORECASE)
+_SECONDS: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+LONGEST_WAIT_S: Final = 3 * 24 * 3600.0
+"""Longest ban of a venue (reference orders.md F15); a longer word is a mistake, and would silence us for good."""
 _EXCERPT: Final = 160
 _READ: Final = 4000
 """Characters that an excerpt is made from: a page of megabytes is not searched."""
@@ -58,12 +63,27 @@ class _Judged(NamedTuple):
 
 
 def retry_after_of(reply: RawReply) -> float | None:
-    """Seconds that the venue asked us to wait; ``None`` where it did not say."""
-    for name, value in reply.headers.items():
-        if name.lower() == "retry-after":
-            # RFC 9110 also allows a date; no venue of ours sends one.
-            return float(value) if re.fullmatch(r"\d+(\.\d+)?", value.strip()) else None
-    return None
+    """Seconds that the venue asked us to wait, 0 to three days; ``None`` where it did not say, or nothing usable.
+
+    Source: RFC 9110, 10.2.3: seconds, or a date, which is held against the answer's own date: clocks differ.
+    """
+    told = {name.lower(): value.strip() for name, value in reply.headers.items()}
+    text = told.get("retry-after", "")
+    if _SECONDS.fullmatch(text):
+        return min(float(text), LONGEST_WAIT_S)
+    until, now = _date(text), _date(told.get("date", ""))
+    if until is None or now is None:
+        return None
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT_S)
+
+
+def _date(text: str) -> datetime | None:
+    """A date of HTTP; ``None`` where a text is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def digest_of(body: str | None) -> str:

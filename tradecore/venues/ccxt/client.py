@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import decimal
 import math
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +26,7 @@ from tradecore.venues.rules import ErrorClass, Said, VenueRules
 
 #: Headers with the weight that the address has used in this minute, whoever used it.
 _USED: Final = ("x-mbx-used-weight-1m",)
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
 _TOO_MANY: Final = frozenset({418, 429})
 _PASSING: Final = frozenset({ErrorClass.RATE, ErrorClass.CLOCK, ErrorClass.BUSY})
 _SYNC_TRIES: Final = 3
@@ -294,6 +296,7 @@ def _whole(body: str | None) -> bool:
 def used_weight(headers: Mapping[str, str]) -> int | None:
     """Weight that the address has used in this minute; ``None`` where the venue does not say."""
     for name, value in headers.items():
-        if name.lower() in _USED and value.strip().isdigit():
+        # what is no number of a usable size tells nothing; digits of other scripts are none
+        if name.lower() in _USED and _COUNT.fullmatch(value.strip()):
             return int(value)
     return None
