@@ -15,8 +15,10 @@
     ├── PluginError                 a guest faulted: answer for it, count it, go on
     ├── OperatorRefused             a guest asked for a command that it may not: tell whoever asked it
     ├── StoreError                  nothing durable happened: do not send
-    │   └── DuplicateRecord         the store already holds it: treat as done, never do it again
+    │   ├── DuplicateRecord         the store already holds it: treat as done, never do it again
+    │   └── LeaseLost               another process writes the store: send nothing more, end
     ├── RetryableVenueError         a read failed: try again later
+    ├── Interrupted                 a signal ended the start: say so, exit 128 + its number
     ├── VenueRefused                the venue refused a read or a cancel, and said why
     └── OutcomeUnknown              no proof either way: reconcile, never resend
 """
@@ -92,6 +94,10 @@ class DuplicateRecord(StoreError):
     """The store refused a second row for what may exist once only."""
 
 
+class LeaseLost(StoreError):
+    """Another process has taken the store over: whatever is on the wire is its to resolve, and nothing more is sent."""
+
+
 class RetryableVenueError(TradecoreError):
     """A read or a cancel got no usable answer; the same call may be made again.
 
@@ -109,6 +115,18 @@ class RetryableVenueError(TradecoreError):
         self.code = code
         self.retry_after_s = retry_after_s
         self.error_class = error_class
+
+
+class Interrupted(TradecoreError):
+    """A signal ended the start before the run began; what was open has been closed.
+
+    Args:
+        name: The signal's, as ``SIGTERM``.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"interrupted by {name} before the run began")
+        self.name = name
 
 
 class VenueRefused(TradecoreError):

@@ -46,7 +46,7 @@ def test_r26_the_fast_way_and_the_migrations_give_one_schema_on_sqlite(tmp_path)
     assert migrate.upgrade(sqlite_url(tmp_path / "migrated.sqlite3")) == HEAD
     fast, migrated = sqlite_schema(tmp_path / "fast.sqlite3"), sqlite_schema(tmp_path / "migrated.sqlite3")
     assert fast == migrated
-    assert len(fast[0]) == 13
+    assert len(fast[0]) == 14
 
 
 def test_r26_the_fast_way_and_the_migrations_give_one_schema_on_postgres(postgres_url, postgres):

@@ -42,6 +42,7 @@ class Reason(enum.StrEnum):
     PRICE_OFF_TICK = "PRICE_OFF_TICK"
     PRICE_INVALID = "PRICE_INVALID"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    LEASE_LOST = "LEASE_LOST"  # another process may write the store by now: nothing is sent
     INTENT_CREATED = "INTENT_CREATED"  # the good outcome
 
     # Why an intent ended (R15).

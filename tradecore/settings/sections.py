@@ -294,6 +294,17 @@ class StoreSection(Section):
 
     url: SecretStr = field(SecretStr(""), "SQLAlchemy URL; empty is SQLite in the state folder", "URL")
     synchronous: Literal["FULL", "NORMAL", "OFF"] = field("FULL", "SQLite's promise at a commit", "name")
+    lease_s: float = field(30.0, "A process that has not renewed its lease for so long may be replaced", "s", ge=3)
+    lease_renew_s: float = field(5.0, "How often the lease is renewed", "s", gt=0)
+
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> StoreSection:
+        if self.lease_renew_s > self.lease_s / 3:
+            raise ValueError(
+                f"expected lease_renew_s of at most a third of lease_s = {self.lease_s:g} s, "
+                f"was {self.lease_renew_s:g} s"
+            )
+        return self
 
 
 class RetentionDays(Section):

@@ -11,5 +11,6 @@
     types       column types                     codec       nested values as JSON text
     statements  the SQL of one dialect           database    address, connections, errors
     schema      whose database it is             migrate     Alembic, for databases of older programs
-    instance    one process per state folder
+    instance    one process per state folder        lease        one process per store, proven by each transaction
+    holder      who that process is
 """

@@ -11,6 +11,7 @@ from tradecore.errors import StoreError
 from tradecore.model.events import BookedEvent, Stamped
 from tradecore.model.records import Command, Row
 from tradecore.store.database import Database
+from tradecore.store.lease import Renewing, StoreLease
 from tradecore.store.lookups import Lookups, closed_error
 from tradecore.store.retention import Deleted, delete_ended
 from tradecore.store.writer import Transaction, Writer
@@ -20,12 +21,17 @@ Follower = Callable[[Sequence[BookedEvent]], None]
 
 
 class InlineStore(Lookups):
-    """One connection for reads and writes, used by the loop's thread alone."""
+    """One connection for reads and writes, used by the loop's thread alone.
 
-    def __init__(self, database: Database, follower: Follower | None) -> None:
+    Args:
+        lease: Proven by every transaction; ``None``: nobody else can write this store.
+    """
+
+    def __init__(self, database: Database, follower: Follower | None, lease: StoreLease | None = None) -> None:
         raw = database.connect()
         super().__init__(database, raw)
-        self._writer = Writer(database, raw)
+        self._writer = Writer(database, raw, lease=lease)
+        self._lease = lease
         self._follower = follower
         self._closed = False
 
@@ -53,8 +59,23 @@ class InlineStore(Lookups):
         """Delete what ended before a moment (`retention.delete_ended`)."""
         return self._writer.run(lambda raw: delete_ended(raw, self._sql, before_ms, journalled))
 
+    @property
+    def lease(self) -> Renewing | None:
+        """The right to write; ``None``: it was opened without one."""
+        return Renewing(self._lease, self._renew) if self._lease is not None else None
+
+    async def _renew(self) -> None:
+        if self._closed:
+            raise closed_error()
+        self._writer.renew()
+
+    def raise_sequence(self, least: int) -> None:
+        """Number the next event above `least` (INV-16); call it before the first commit."""
+        self._writer.raise_sequence(least)
+
     async def close(self) -> None:
-        """Fold the write-ahead file into the database and close. May be called twice."""
+        """Give the lease back, fold the write-ahead file into the database and close. May be called twice."""
         if not self._closed:
             self._closed = True
+            self._writer.leave()
             self._db.finish(self._reader)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tradecore.errors import StateFolderError
+from tradecore.store.holder import kernel
 
 LOCK_NAME: Final = "instance.lock"
 _TEXT_MAX: Final = 4_096
@@ -59,6 +60,17 @@ class InstanceLock:
         except OSError as error:
             self.release()
             raise StateFolderError(f"expected a folder that can be written at {self._folder}, was: {error}") from error
+
+    @property
+    def identity(self) -> str:
+        """What tells this lock from every other: the kernel, and the file as it knows it; empty while it is not held.
+
+        Whoever held a lock of this identity before has ended. Copies of a folder have others.
+        """
+        if self._handle is None:
+            return ""
+        found = os.fstat(self._handle)
+        return f"{kernel()}/{found.st_dev}/{found.st_ino}"
 
     def release(self) -> None:
         """Give the folder back. May be called twice."""

@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tradecore.store.database import Database, Synchronous
 from tradecore.store.inline import Follower, InlineStore
+from tradecore.store.lease import Claim, take_lease
 from tradecore.store.schema import ensure_schema
 from tradecore.store.threaded import ThreadedStore
 
@@ -16,6 +17,7 @@ def open_store(
     inline: bool,
     synchronous: Synchronous = "FULL",
     follower: Follower | None = None,
+    claim: Claim | None = None,
 ) -> InlineStore | ThreadedStore:
     """Open a store; a new database gets its tables.
 
@@ -24,9 +26,10 @@ def open_store(
         inline: True on virtual time; else one writer thread.
         synchronous: SQLite only; ``FULL`` survives a power cut.
         follower: Takes the events of each transaction after its commit.
+        claim: Who writes it from now on; ``None``: nobody else can, and no lease is taken.
     Raises:
         SettingsError: If the URL is of another kind, or its driver is missing.
-        StateFolderError: If the folder of a SQLite file cannot be written.
+        StateFolderError: If the folder of a SQLite file cannot be written, or another process holds the lease.
         SchemaMismatch: If the database has another schema.
         StoreError: If the database cannot be reached.
     """
@@ -36,4 +39,5 @@ def open_store(
         ensure_schema(database)
     except (SQLAlchemyError, database.error) as error:
         raise database.unusable(error) from error
-    return InlineStore(database, follower) if inline else ThreadedStore(database, follower)
+    lease = take_lease(database, claim) if claim is not None else None
+    return InlineStore(database, follower, lease) if inline else ThreadedStore(database, follower, lease=lease)

@@ -18,6 +18,7 @@ from tradecore.model.order import Attempt, AttemptState, Outcome
 from tradecore.model.position import ClosedPosition, Position, PositionState, closed_view
 from tradecore.model.records import EXTERNAL_ORDER, Command, Memory, Posting, Run, TradingRecord
 from tradecore.store.database import Database, sqlite_url
+from tradecore.store.lease import LeaseRow, read_lease
 from tradecore.store.light import read_mode
 from tradecore.store.load import sum_balances
 from tradecore.store.schema import check_existing
@@ -179,6 +180,10 @@ class Reader:
         """The trading state in force; ``None`` before the first start."""
         found = self._fetch(TradingRecord)
         return found[0] if found else None
+
+    def lease(self) -> LeaseRow | None:
+        """Who writes the store, or wrote it last; ``None``: nobody ever did under a lease."""
+        return self._read(lambda: read_lease(self._raw))
 
     def last_run(self) -> Run | None:
         """The newest run; ``None`` before the first start."""

@@ -10,7 +10,7 @@ from tradecore.errors import SchemaMismatch
 from tradecore.store.database import Database
 from tradecore.store.tables import METADATA
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """Newest migration in `migrations/versions`; a test holds the two together."""
 VERSION_TABLE: Final = "alembic_version"
 

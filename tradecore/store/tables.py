@@ -10,6 +10,7 @@ fill          account, symbol, venue_trade_id          a venue trade (R45)
 posting       posting_id, leg                          a leg
 report        report_id                                a piece of evidence
 event         sequence                                 a number, without a hole
+lease         slot                                     a writer (INV-14)
 ============  =======================================  =================================================================
 
 Columns stand in the order in which `rows.py` takes a record apart.
@@ -326,6 +327,26 @@ class MemoryTable(_Base, table=True):
     fact: str = _key()
     content: str = _words()
     at_ms: int = _whole()
+
+
+class LeaseTable(_Base, table=True):
+    """Who writes this store (INV-14): one row."""
+
+    __tablename__ = "lease"
+    __table_args__ = (CheckConstraint("slot = 1", name="lease_one_row"),)
+
+    slot: int = Field(sa_column=Column(WHOLE, primary_key=True, autoincrement=False))
+    epoch: int = _whole()
+    host: str = _words()
+    machine: str = _words()
+    pid: int = _whole()
+    started: str = _words()
+    folder: str = _words()
+    run_id: str = _words()
+    taken_ms: int = _whole()
+    renewed_ms: int = _whole()
+    length_ms: int = _whole()
+    released: bool = _flag()
 
 
 class EventTable(_Base, table=True):

@@ -18,6 +18,7 @@ from tradecore.model.events import BookedEvent, Stamped
 from tradecore.model.records import Command, Row
 from tradecore.store.database import Database, first_line
 from tradecore.store.inline import Follower
+from tradecore.store.lease import Renewing, StoreLease
 from tradecore.store.lookups import Lookups, closed_error
 from tradecore.store.retention import Deleted, delete_ended
 from tradecore.store.writer import Answer, Transaction, Writer
@@ -41,11 +42,20 @@ class ThreadedStore(Lookups):
 
     Args:
         follower: Takes the events of each transaction after its commit, in order, on the loop's thread.
+        lease: Proven by every commit; ``None``: nobody else can write this store.
     """
 
-    def __init__(self, database: Database, follower: Follower | None, queue_max: int = QUEUE_MAX) -> None:
+    def __init__(
+        self,
+        database: Database,
+        follower: Follower | None,
+        queue_max: int = QUEUE_MAX,
+        *,
+        lease: StoreLease | None = None,
+    ) -> None:
         super().__init__(database, database.connect())
-        self._writer = Writer(database, database.connect())
+        self._writer = Writer(database, database.connect(), lease=lease)
+        self._lease = lease
         self._follower = follower
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(queue_max)
@@ -78,8 +88,20 @@ class ThreadedStore(Lookups):
         answer: Deleted = await self._hand_over(lambda writer: writer.run(work))
         return answer
 
+    @property
+    def lease(self) -> Renewing | None:
+        """The right to write; ``None``: it was opened without one."""
+        return Renewing(self._lease, self._renew) if self._lease is not None else None
+
+    async def _renew(self) -> None:
+        await self._hand_over(Writer.renew)
+
+    def raise_sequence(self, least: int) -> None:
+        """Number the next event above `least` (INV-16); call it before the first commit."""
+        self._writer.raise_sequence(least)
+
     async def close(self) -> None:
-        """Finish what is queued, end the thread, close. May be called twice."""
+        """Finish what is queued, give the lease back, end the thread, close. May be called twice."""
         if self._ended is None:
             self._ended = asyncio.get_running_loop().create_future()
             if self._waiting:
@@ -132,6 +154,7 @@ class ThreadedStore(Lookups):
         while True:
             item = item or self._queue.get()
             if item.work is None:
+                self._guarded(Writer.leave)
                 break
             if not isinstance(item.work, Transaction):
                 self._answer([(item, self._guarded(item.work))])

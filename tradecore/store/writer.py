@@ -12,6 +12,7 @@ from tradecore.model.intent import IntentRow
 from tradecore.model.position import Position
 from tradecore.model.records import Memory, Row
 from tradecore.store.database import Database, first_line
+from tradecore.store.lease import StoreLease
 from tradecore.store.moves import Pair, check_repeat, check_replacement
 from tradecore.store.rows import event_apart, shape_of
 from tradecore.store.statements import Raw
@@ -57,23 +58,42 @@ class Writer:
 
     Event numbers are given in commit order, and a transaction that fails gives its numbers back, so that there is no
     hole. Another process writes at most a command row.
+
+    Args:
+        lease: Proven by every transaction; ``None``: whoever opened it writes commands only, or is alone by itself.
     """
 
-    def __init__(self, database: Database, raw: Raw, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        database: Database,
+        raw: Raw,
+        pause: Callable[[float], None] = time.sleep,
+        *,
+        lease: StoreLease | None = None,
+    ) -> None:
         self.raw = raw
         self._pause = pause
+        self._lease = lease
         self._unknown = ""
         """Why the end of the last commit is not known; empty as long as every end was."""
         self._db = database
         self._sql = database.statements
         self._begin = "BEGIN IMMEDIATE" if database.sqlite else "BEGIN"
+        if lease is not None:
+            self._bound()
         self._event_insert = self._sql.event.insert
         self._relaxed = False
+        self._least = 0
         self.sequence = self._stored_sequence()
 
     def _stored_sequence(self) -> int:
         found = self.raw.execute("SELECT max(sequence) FROM event").fetchone()
-        return int(found[0] or 0)
+        return max(self._least, int(found[0] or 0))
+
+    def raise_sequence(self, least: int) -> None:
+        """Number the next event above `least`: a number that was told once is never given again (INV-16)."""
+        self._least = least
+        self.sequence = max(self.sequence, least)
 
     def write(self, batch: Sequence[Transaction]) -> list[Answer]:
         """Write transactions in order with one commit; each succeeds or fails by itself.
@@ -123,12 +143,9 @@ class Writer:
             except db.error as error:
                 db.try_run(self.raw, "ROLLBACK")
                 raise _BatchBroken from error
-        try:
-            self.raw.execute("COMMIT")
-        except db.error as error:
-            db.try_run(self.raw, "ROLLBACK")
-            if not self._is_committed(mark, error):
-                raise _BatchBroken from error
+        failed = self._commit(mark)
+        if failed is not None:
+            raise _BatchBroken from failed
         return answers
 
     def _alone(self, transaction: Transaction) -> Answer:
@@ -140,20 +157,39 @@ class Writer:
             db.try_run(self.raw, "ROLLBACK")
             self.sequence = start
             return error if isinstance(error, StoreError) else db.named(error, "expected to write")
-        try:
-            self.raw.execute("COMMIT")
-        except db.error as error:
-            db.try_run(self.raw, "ROLLBACK")
-            if not self._is_committed(mark, error):
-                self.sequence = start
-                return db.named(error, "expected to commit")
+        failed = self._commit(mark)
+        if failed is not None:
+            self.sequence = start
+            return db.named(failed, "expected to commit")
         return booked
 
-    def _open(self) -> str:
-        """Begin a transaction; a server's connection that was lost is made anew, once.
+    def _bound(self) -> None:
+        """Have a server end our transaction where we stand still in it: the lease's row would stay locked."""
+        assert self._lease is not None
+        if not self._db.sqlite:
+            self.raw.execute(f"SET idle_in_transaction_session_timeout = {self._lease.length_ms}")
 
+    def _commit(self, mark: str) -> Exception | None:
+        """Commit what was begun; ``None``: it is durable, else why it is not."""
+        try:
+            self.raw.execute("COMMIT")
+        except self._db.error as error:
+            self._db.try_run(self.raw, "ROLLBACK")
+            if not self._is_committed(mark, error):
+                return error
+        if self._lease is not None:
+            self._lease.confirm()
+        return None
+
+    def _open(self, *, renew: bool = False) -> str:
+        """Begin a transaction and prove the lease; a server's connection that was lost is made anew, once.
+
+        Args:
+            renew: Renew the lease in any case.
         Returns:
             PostgreSQL's number of the transaction; empty on SQLite.
+        Raises:
+            LeaseLost: Another process writes the store.
         """
         if self._unknown:
             raise StoreError(f"expected a known end of the last commit, was {self._unknown}; start again")
@@ -163,7 +199,11 @@ class Writer:
             if not self._db.is_lost(self.raw):
                 raise
             self.raw = self._db.connect()
+            if self._lease is not None:
+                self._bound()
             self.raw.execute(self._begin)
+        if self._lease is not None:
+            return self._lease.prove(self.raw, renew=renew)
         return "" if self._db.sqlite else str(self.raw.execute("SELECT pg_current_xact_id()::text").fetchone()[0])
 
     def _is_committed(self, mark: str, error: Exception) -> bool:
@@ -234,26 +274,46 @@ class Writer:
         self.sequence = number
         return BookedEvent(number, stamped)
 
-    def run(self, work: Callable[[Raw], T]) -> T:
+    def run(self, work: Callable[[Raw], T], *, renew: bool = False) -> T:
         """Call `work` with the connection inside one transaction of its own.
 
+        Args:
+            renew: Renew the lease in it.
         Raises:
             StoreError: Nothing was written.
         """
         db = self._db
         try:
-            mark = self._open()
+            mark = self._open(renew=renew)
             answer = work(self.raw)
         except db.error as error:
             db.try_run(self.raw, "ROLLBACK")
             raise db.named(error, "expected to write") from error
-        try:
-            self.raw.execute("COMMIT")
-        except db.error as error:
+        except StoreError:
             db.try_run(self.raw, "ROLLBACK")
-            if not self._is_committed(mark, error):
-                raise db.named(error, "expected to commit") from error
+            raise
+        failed = self._commit(mark)
+        if failed is not None:
+            raise db.named(failed, "expected to commit") from failed
         return answer
+
+    def renew(self) -> None:
+        """Renew the lease in a transaction of its own; nothing where there is none.
+
+        Raises:
+            LeaseLost: Another process writes the store.
+            StoreError: Nothing was written.
+        """
+        if self._lease is not None:
+            self.run(lambda raw: None, renew=True)
+
+    def leave(self) -> None:
+        """Give the lease back at the end; where that fails its holder is found dead by the next start."""
+        if self._lease is not None and not self._lease.lost and not self._unknown:
+            try:
+                self.run(self._lease.release)
+            except StoreError as error:
+                self._unknown = first_line(error)
 
     def read(self, ask: Callable[[Raw], T]) -> T:
         """Read on the writer's connection.
