@@ -25,7 +25,7 @@ from tradecore.venues.twin.wire.desk import Limits
 from tradecore.venues.twin.wire.keys import ApiKey
 from tradecore.venues.twin.wire.server import WireServer
 
-NO_LIMITS = Limits(None, None, None)
+NO_LIMITS = Limits(None, None, None, None)
 
 
 async def place(http: aiohttp.ClientSession, server: WireServer, key: ApiKey, price: str, clock: SystemClock) -> float:

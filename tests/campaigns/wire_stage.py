@@ -121,7 +121,7 @@ class Scene(NamedTuple):
     """Maker, taker."""
     money: Mapping[str, str] = {"USDT": "10000", "BNB": "50"}
     lag: ReadLag = ReadLag()
-    limits: Limits = Limits(None, None, None)
+    limits: Limits = Limits()
 
 
 class Act:

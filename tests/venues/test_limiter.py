@@ -72,10 +72,10 @@ def test_f15_after_a_ban_cancels_go_first_then_by_arrival(world):
         limiter.penalize(30.0)
         asks = [("data", DATA), ("order 1", ORDER), ("reconcile", RECONCILE), ("order 2", ORDER), ("cancel", CANCEL)]
         tasks = [asyncio.ensure_future(ask(*one)) for one in asks]
-        await world.clock.sleep(29.9)
+        await world.clock.sleep(30.9)
         assert order == []
         await asyncio.gather(*tasks)
-        assert world.clock.now_ms() == world.start_ms + 30_000
+        assert world.clock.now_ms() == world.start_ms + 31_000, "a second later than the venue said"
 
     world.run(story())
     assert order == ["cancel", "reconcile", "order 1", "order 2", "data"]
@@ -127,10 +127,10 @@ def test_f15_the_venues_word_holds_and_several_answers_at_once_are_one_ban(world
     async def story():
         for _ in range(5):
             limiter.penalize(3.0)
-        assert limiter.banned_until_ms == world.clock.now_ms() + 3_000
+        assert limiter.banned_until_ms == world.clock.now_ms() + 4_000
         limiter.penalize(7.0)
         limiter.penalize(None)
-        assert limiter.banned_until_ms == world.clock.now_ms() + 7_000
+        assert limiter.banned_until_ms == world.clock.now_ms() + 8_000
         await world.clock.sleep(8)
         limiter.penalize(2.0)
         assert limiter.banned_until_ms == world.clock.now_ms() + 20_000
@@ -190,7 +190,7 @@ def test_f16_a_wall_clock_that_steps_back_stalls_nobody(world):
         await world.clock.sleep(10)
         clock.step_ms = -3_600_000
         limiter.penalize(5.0)
-        assert limiter.banned_until_ms == clock.now_ms() + 5_000
+        assert limiter.banned_until_ms == clock.now_ms() + 6_000
         assert await waiter
         assert world.clock.now_ms() == world.start_ms + 60_000
 
@@ -208,9 +208,9 @@ def test_r34_what_others_use_counts(world):
     async def story():
         assert await limiter.acquire(DATA, weight=10)
         limiter.observe(5)  # a venue counts from its minute's start: less than ours means nothing
-        assert limiter._weight == 10
+        assert limiter._minute.weight == 10
         limiter.observe(90)
-        assert limiter._weight == 90
+        assert limiter._minute.weight == 90
         assert not await limiter.acquire(DATA, weight=5, deadline_ms=world.start_ms + 1_000)
         assert await limiter.acquire(CANCEL, weight=5), "a cancel has the whole minute"
         assert await limiter.acquire(DATA, weight=5)
@@ -226,6 +226,6 @@ def test_f16_observing_after_a_pause_forgets_what_is_over(world):
         assert await limiter.acquire(DATA, weight=50)
         await world.clock.sleep(61)
         limiter.observe(20)
-        assert limiter._weight == 20
+        assert limiter._minute.weight == 20
 
     world.run(story())

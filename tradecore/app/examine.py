@@ -29,6 +29,7 @@ from tradecore.store.queries import open_reader
 from tradecore.venues.ccxt.keys import ApiKeys
 from tradecore.venues.limiter import RequestLimiter
 from tradecore.venues.live.listing import Universe, choose
+from tradecore.venues.weights import windows_of
 
 
 def examine(prepared: Prepared, folder: Path) -> Sequence[Sign]:
@@ -83,7 +84,7 @@ def look_at_schema(folder: Path) -> Sign:
 
 async def _ask_exchange(prepared: Prepared, clock: LoopClock, keys: ApiKeys) -> list[Sign]:
     settings = prepared.settings
-    limiter = RequestLimiter(clock, settings.limiter.requests_per_minute)
+    limiter = RequestLimiter(clock, settings.limiter.requests_per_minute, windows_of(settings.venue.exchange))
     chance = SeededChance(settings.run.seed)
     exchange = open_exchange(
         settings, keys, clock=clock, limiter=limiter, chance=chance, note=lambda event: None

@@ -42,6 +42,7 @@ from tradecore.venues.live.feed import LiveFeed
 from tradecore.venues.live.listing import Universe
 from tradecore.venues.live.poller import LivePlan
 from tradecore.venues.twin.paper import open_paper
+from tradecore.venues.weights import windows_of
 
 Note = Callable[[Any], None]
 _TIME_PATH = "/api/v3/time"
@@ -206,7 +207,7 @@ async def _real_floor(
     prepared: Prepared, folder: Path, clock: Clock, run: Run, *, keys: ApiKeys, held: Collection[str], note: Note
 ) -> Floor:
     settings = prepared.settings
-    limiter = RequestLimiter(clock, settings.limiter.requests_per_minute)
+    limiter = RequestLimiter(clock, settings.limiter.requests_per_minute, windows_of(settings.venue.exchange))
     chance = SeededChance(run.seed)
     exchange = open_exchange(settings, keys, clock=clock, limiter=limiter, chance=chance, note=note)
     try:

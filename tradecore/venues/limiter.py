@@ -1,4 +1,4 @@
-"""Our own request limiter: turns by priority, exact per minute, on the monotonic market clock.
+"""Our own request limiter: turns by priority, exact in each window of the venue, on the monotonic market clock.
 
 ccxt's throttle dies with its task, stalls when the wall clock steps back, charges cancelled waiters and knows
 nothing of ``Retry-After`` (reference orders.md 2.10). This one has no task of its own: whoever is first in the queue
@@ -10,24 +10,27 @@ from __future__ import annotations
 import asyncio
 import bisect
 import math
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from tradecore.ports.clock import Clock
 from tradecore.ports.limiter import Priority
+from tradecore.venues.windows import Spent, Window
 
-_WINDOW_S: Final = 60.0
+_MINUTE_S: Final = 60.0
 _FIRST_BAN_S: Final = 10.0
 """Where the venue names no time; doubles with each further ban."""
 _LONGEST_BAN_S: Final = 3 * 24 * 3600.0
+"""However long a venue says (reference orders.md F15)."""
+_LATER_S: Final = 1.0
+"""Asked again so much after a ban is over: venues name whole seconds, and who comes too soon is banned for longer."""
 _FORGIVEN_S: Final = 600.0
 """Quiet time after a ban that makes the next one a first one again."""
 SHARES: Final[Mapping[Priority, float]] = MappingProxyType(
-    {Priority.CANCEL: 1.0, Priority.RECONCILE: 1.0, Priority.ORDER: 0.95, Priority.DATA: 0.8}
+    {Priority.CANCEL: 1.0, Priority.RECONCILE: 0.98, Priority.ORDER: 0.95, Priority.DATA: 0.8}
 )
-"""How much of a minute each may use up: a cancel must not wait because data were read."""
+"""How much of a window each may use up: a cancel must not wait because data or orders were read."""
 
 
 class _Waiter:
@@ -40,22 +43,20 @@ class _Waiter:
 
 
 class RequestLimiter:
-    """Requests per minute, bans and priorities (ports/limiter.py).
+    """Requests in each window, bans and priorities (ports/limiter.py).
 
     Args:
         clock: Market time; only its monotonic side is waited on.
-        weight_per_minute: Most weight in any 60 s, >= 1.
+        weight_per_minute: Most weight in any 60 s, >= 1: what we allow ourselves.
+        windows: What the venue allows besides (`weights.windows_of`).
     Raises:
-        ValueError: If `weight_per_minute` is less than 1.
+        ValueError: If `weight_per_minute` or a window allows nothing.
     """
 
-    def __init__(self, clock: Clock, weight_per_minute: int) -> None:
-        if weight_per_minute < 1:
-            raise ValueError(f"expected at least 1 request a minute, was {weight_per_minute}")
+    def __init__(self, clock: Clock, weight_per_minute: int, windows: Sequence[Window] = ()) -> None:
         self._clock: Final = clock
-        self._limit: Final = weight_per_minute
-        self._used: Final[deque[tuple[float, int]]] = deque()
-        self._weight = 0
+        self._minute: Final = Spent(Window(weight_per_minute, _MINUTE_S))
+        self._spent: Final = (self._minute, *(Spent(window) for window in windows))
         self._queue: Final[list[_Waiter]] = []
         self._arrivals = 0
         self._banned_until_s = -math.inf
@@ -74,7 +75,7 @@ class RequestLimiter:
         if deadline_ms is not None and self._clock.now_ms() >= deadline_ms:
             return False
         if not self._queue and self._delay(priority, weight) <= 0:
-            self._charge(weight)
+            self._charge(priority, weight)
             return True
         self._arrivals += 1
         waiter = _Waiter((int(priority), self._arrivals))
@@ -89,18 +90,18 @@ class RequestLimiter:
     def penalize(self, retry_after_s: float | None) -> None:
         """Take note of a 429 or 418; several at once count as one, one after another grow."""
         now_s = self._clock.monotonic_s()
+        told_s = None
+        if retry_after_s is not None and retry_after_s >= 0:  # less than nothing, and no number, tell nothing
+            told_s = min(retry_after_s, _LONGEST_BAN_S) + _LATER_S
         if now_s < self._banned_until_s:
-            if retry_after_s is not None:
-                self._banned_until_s = max(self._banned_until_s, now_s + retry_after_s)
+            if told_s is not None:
+                self._banned_until_s = max(self._banned_until_s, now_s + told_s)
             return
         self._strikes = 1 if now_s - self._banned_until_s > _FORGIVEN_S else self._strikes + 1
         grown_s = min(_FIRST_BAN_S * 2 ** min(self._strikes - 1, 20), _LONGEST_BAN_S)
-        if retry_after_s is None:
-            wait_s = grown_s
-        else:
-            # The venue's word holds; who is banned again all the same waits longer than it says.
-            wait_s = retry_after_s if self._strikes == 1 else max(retry_after_s, grown_s)
-        self._banned_until_s = now_s + wait_s
+        # The venue's word holds; who is banned again all the same waits longer than it says.
+        least_s = 0.0 if told_s is not None and self._strikes == 1 else grown_s
+        self._banned_until_s = now_s + max(told_s or 0.0, least_s)
 
     def observe(self, used_weight: int) -> None:
         """Charge what the venue counted beyond our own figure: other programs on the address, or a weight too low.
@@ -108,11 +109,15 @@ class RequestLimiter:
         A venue counts from the start of its minute, we over any 60 s, so its figure is never above ours by ourselves.
 
         Args:
-            used_weight: As the venue's header says, >= 0.
+            used_weight: In its minute, as the venue's header says, >= 0; of windows of other lengths it tells nothing.
         """
-        self._forget(self._clock.monotonic_s())
-        if used_weight > self._weight:
-            self._charge(used_weight - self._weight)
+        now_s = self._clock.monotonic_s()
+        for spent in self._spent:
+            if spent.window.orders_only or spent.window.seconds < _MINUTE_S:
+                continue
+            spent.forget(now_s)
+            if used_weight > spent.weight:
+                spent.charge(now_s, used_weight - spent.weight)
 
     @property
     def banned_until_ms(self) -> int:
@@ -123,8 +128,7 @@ class RequestLimiter:
     @property
     def left(self) -> int:
         """Weight that may still be used in this minute, >= 0."""
-        self._forget(self._clock.monotonic_s())
-        return max(0, self._limit - self._weight)
+        return self._minute.left(self._clock.monotonic_s())
 
     @property
     def waiting(self) -> int:
@@ -139,7 +143,7 @@ class RequestLimiter:
             first = self._queue[0] is waiter
             delay_s = self._delay(priority, weight) if first else math.inf
             if delay_s <= 0:
-                self._charge(weight)
+                self._charge(priority, weight)
                 return True
             waiter.wake.clear()
             # A rounding error of the clock must not become a wait of no length, for ever.
@@ -161,23 +165,18 @@ class RequestLimiter:
     def _delay(self, priority: Priority, weight: int) -> float:
         """Seconds until a request could go if nobody else went; 0 or less where it can go now."""
         now_s = self._clock.monotonic_s()
-        self._forget(now_s)
-        ban_s = self._banned_until_s - now_s
-        allowed = max(1, int(self._limit * SHARES[priority]))
-        # One request heavier than the whole share may go when the minute is empty.
-        over = self._weight + min(weight, allowed) - allowed
-        if over <= 0:
-            return ban_s
-        for at_s, spent in self._used:
-            over -= spent
-            if over <= 0:
-                return max(ban_s, at_s + _WINDOW_S - now_s)
-        raise AssertionError("the weights of a minute do not add up")
+        delay_s = self._banned_until_s - now_s
+        for spent in self._spent:
+            if not spent.window.orders_only:
+                delay_s = max(delay_s, spent.wait_s(now_s, weight, SHARES[priority]))
+            elif priority is Priority.ORDER:
+                delay_s = max(delay_s, spent.wait_s(now_s, 1, 1.0))
+        return delay_s
 
-    def _forget(self, now_s: float) -> None:
-        while self._used and now_s - self._used[0][0] >= _WINDOW_S:
-            self._weight -= self._used.popleft()[1]
-
-    def _charge(self, weight: int) -> None:
-        self._used.append((self._clock.monotonic_s(), weight))
-        self._weight += weight
+    def _charge(self, priority: Priority, weight: int) -> None:
+        now_s = self._clock.monotonic_s()
+        for spent in self._spent:
+            if not spent.window.orders_only:
+                spent.charge(now_s, weight)
+            elif priority is Priority.ORDER:
+                spent.charge(now_s, 1)

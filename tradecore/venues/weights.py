@@ -1,7 +1,8 @@
 """What a call costs at the limiter, by exchange (R34).
 
 Source: Binance spot rest-api.md (weights of 2023-08-25, order look-ups of 2024), as far as they are known; MEXC counts
-300 in 10 s per address with the figures of its documents. Every other exchange counts requests.
+300 in 10 s per address (reference orders.md 11), with the figures of its documents. Any other exchange counts
+requests.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from tradecore.venues.windows import Window
+
+_JITTER_S: Final = 0.5
+"""Requests may be so much nearer to each other at the venue than they were here."""
 #: Operations of the venue port and of the market data port.
 _BINANCE: Final = {
     "place": 1, "cancel": 1, "order": 4, "open_orders": 6, "open_orders_all": 80, "recent_orders": 20, "trades": 20,
@@ -23,6 +28,20 @@ _MEXC: Final = {
 _WEIGHTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {"binance": MappingProxyType(_BINANCE), "mexc": MappingProxyType(_MEXC)}
 )
+
+_WINDOWS: Final[Mapping[str, tuple[Window, ...]]] = MappingProxyType(
+    {
+        # 61,000 requests in five minutes and 200,000 orders a day cannot be reached within these
+        "binance": (Window(6_000, 60 + _JITTER_S), Window(100, 10 + _JITTER_S, orders_only=True)),
+        # an account may use 500, an address 300: whatever is asked is counted against the smaller one
+        "mexc": (Window(300, 10 + _JITTER_S),),
+    }
+)
+
+
+def windows_of(exchange: str) -> tuple[Window, ...]:
+    """What an exchange allows an address, over any such span; empty where nobody knows."""
+    return _WINDOWS.get(exchange, ())
 
 
 def weight_of(exchange: str, operation: str) -> int:

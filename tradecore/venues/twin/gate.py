@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 _MINUTE_MS: Final = 60_000
@@ -18,18 +19,39 @@ class Refused(NamedTuple):
     retry_after_s: int
 
 
+class _Counted:
+    """Weight in one window."""
+
+    def __init__(self, most: int | None, span_ms: int) -> None:
+        self.most: Final = most
+        self.span_ms: Final = span_ms
+        self.used = 0
+        self.times: Final[deque[tuple[int, int]]] = deque()
+
+    def forget(self, now_ms: int) -> None:
+        while self.times and self.times[0][0] <= now_ms - self.span_ms:
+            self.used -= self.times.popleft()[1]
+
+    def wait_ms(self, now_ms: int, weight: int) -> int | None:
+        """Time until the oldest is forgotten, where a weight is too much; ``None`` where it is not."""
+        if self.most is None or self.used + weight <= self.most:
+            return None
+        oldest_ms = self.times[0][0] if self.times else now_ms
+        return oldest_ms + self.span_ms - now_ms
+
+
 class Gate:
     """Requests of one customer.
 
     Args:
         per_minute: Most weight in any minute, 1 a request where nothing else is said; ``None`` counts without a limit.
-    Source: Binance rest-api.md, IP limits: 429, then 418 for 2 minutes to 3 days.
+        windows: Other limits: most weight, and the length of the span in milliseconds.
+    Source: Binance rest-api.md, IP limits: 429, then 418 for 2 minutes to 3 days. MEXC: 300 in 10 s (orders.md 11).
     """
 
-    def __init__(self, per_minute: int | None = None) -> None:
-        self._per_minute: Final = per_minute
-        self._times: deque[tuple[int, int]] = deque()
-        self._used = 0
+    def __init__(self, per_minute: int | None = None, windows: Sequence[tuple[int | None, int]] = ()) -> None:
+        self._minute: Final = _Counted(per_minute, _MINUTE_MS)
+        self._counted: Final = (self._minute, *(_Counted(most, span_ms) for most, span_ms in windows))
         self._until_ms = 0
         self._status = 429
         self._next_ban_s = _FIRST_BAN_S
@@ -37,7 +59,7 @@ class Gate:
     @property
     def used(self) -> int:
         """Weight let through in the last minute."""
-        return self._used
+        return self._minute.used
 
     def shut(self, now_ms: int, status: int, seconds: float) -> Refused:
         """Shut for a while and say so."""
@@ -46,9 +68,9 @@ class Gate:
         return Refused(status, max(1, round(seconds)))
 
     def forget(self, now_ms: int) -> None:
-        """Leave out what is older than a minute."""
-        while self._times and self._times[0][0] <= now_ms - _MINUTE_MS:
-            self._used -= self._times.popleft()[1]
+        """Leave out what is older than its window."""
+        for counted in self._counted:
+            counted.forget(now_ms)
 
     def enter(self, now_ms: int, weight: int = 1) -> Refused | None:
         """Let one request of a weight through; ``None`` means that it may pass."""
@@ -59,9 +81,10 @@ class Gate:
             # Who asks on after a 429 is banned, longer each time.
             ban_s, self._next_ban_s = self._next_ban_s, min(self._next_ban_s * 2, _LONGEST_BAN_S)
             return self.shut(now_ms, 418, ban_s)
-        if self._per_minute is not None and self._used + weight > self._per_minute:
-            oldest_ms = self._times[0][0] if self._times else now_ms
-            return self.shut(now_ms, 429, (oldest_ms + _MINUTE_MS - now_ms) / 1000)
-        self._times.append((now_ms, weight))
-        self._used += weight
+        waits = [wait for counted in self._counted if (wait := counted.wait_ms(now_ms, weight)) is not None]
+        if waits:
+            return self.shut(now_ms, 429, max(waits) / 1000)
+        for counted in self._counted:
+            counted.times.append((now_ms, weight))
+            counted.used += weight
         return None

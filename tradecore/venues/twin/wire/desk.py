@@ -58,6 +58,8 @@ class Limits(NamedTuple):
     weight_per_minute: int | None = 6_000
     orders_per_10_s: int | None = 100
     orders_per_day: int | None = 200_000
+    weight_per_10_s: int | None = 300
+    """MEXC's own way of counting; Binance has no such limit."""
 
 
 _NO_LAG: Final = ReadLag()
@@ -93,7 +95,8 @@ class WireDesk:
         self.keys: Final = keys
         self.lag = lag
         self.limits: Final = limits
-        self.gate: Final = Gate(limits.weight_per_minute)
+        in_10_s = [(limits.weight_per_10_s, 10_000)] if self.wire == "mexc" else []
+        self.gate: Final = Gate(limits.weight_per_minute, in_10_s)
         self.skew_ms = 0
         """How far the venue's clock is ahead of market time; negative: behind."""
         self.ack_without_status = False
