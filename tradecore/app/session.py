@@ -68,13 +68,20 @@ class Outcome(NamedTuple):
 
 
 def execute(
-    prepared: Prepared, screen: Screen | None = None, *, last: bool = False, maker: FloorMaker | None = None
+    prepared: Prepared,
+    screen: Screen | None = None,
+    *,
+    last: bool = False,
+    maker: FloorMaker | None = None,
+    undo: Callable[[Callable[[], object]], object] | None = None,
 ) -> Outcome:
     """Run what was prepared to its end.
 
     Args:
         last: The process ends with this run: signals after its end are ignored, so that its report is whole.
         maker: Makes venue and feed, where the settings name an exchange; ``None``: the embedded venue.
+        undo: Keeps what is to be done where a signal ends the process before the session answers signals; ``None``:
+            nobody ends it so.
     Raises:
         StateFolderError: The state folder cannot be written, is in use, or belongs to another market.
         SchemaMismatch: The database was written by another schema.
@@ -83,6 +90,8 @@ def execute(
     """
     kept = state_folder(prepared)
     folder = kept if kept is not None else Path(tempfile.mkdtemp(prefix="tradecore-"))
+    if kept is None and undo is not None:
+        undo(lambda: shutil.rmtree(folder, ignore_errors=True))
     started = time.monotonic()
     try:
         lock = InstanceLock(folder, prepared.resolved.profile)

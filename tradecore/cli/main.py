@@ -1,7 +1,8 @@
 """The way in: commands, exit codes, and one line for whatever went wrong.
 
 Exit codes: 0 done; 1 the venue or the store did not answer, or a proof failed; 2 bad input; 3 orders pending; 41 to 45
-a phase of the end failed; 70 a bug; 75 start again (a plugin hung); 130 interrupted before the run began.
+a phase of the end failed; 70 a bug; 75 start again (a plugin hung); 130 (Ctrl-C) and 143 (SIGTERM) interrupted before
+the run began.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NoReturn
 
 import click
@@ -30,16 +31,18 @@ from tradecore.cli.plugins import plugins
 from tradecore.cli.query import query
 from tradecore.cli.replay import replay
 from tradecore.cli.run import run
+from tradecore.cli.start import EarlySignals, Stopped
 from tradecore.cli.status import status
 from tradecore.cli.universe import universe
 from tradecore.cli.venue import venue
 from tradecore.cli.why import why
-from tradecore.errors import RetryableVenueError, StoreError, UsageError, VenueRefused
+from tradecore.errors import Interrupted, RetryableVenueError, StoreError, UsageError, VenueRefused
 
 EXIT_NO_ANSWER = 1
 EXIT_USAGE = 2
 EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
+EXIT_SIGNAL = 128
+"""And the signal's number, where one came before the run began."""
 _THREADS_END_S = 1.0
 
 
@@ -59,7 +62,8 @@ class Root(click.Group):
         **extra: Any,
     ) -> Any:
         """Run the command line; leaves the process with its exit code unless `standalone_mode` is off."""
-        with _signals_given_back():
+        own = isinstance(extra.get("obj"), EarlySignals)  # the process is ours: nobody goes on after it
+        with nullcontext() if own else _signals_given_back():
             if not standalone_mode:
                 return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
             self._main(args, prog_name, complete_var, **extra)
@@ -74,9 +78,8 @@ class Root(click.Group):
             _leave(done.exit_code, before)
         except Exception as error:  # noqa: BLE001 - the last door of the program: one line, an exit code
             _leave(failed(error, debug="--debug" in given), before)
-        except KeyboardInterrupt:
-            complain("interrupted")
-            _leave(EXIT_INTERRUPTED, before)
+        except KeyboardInterrupt as interrupt:
+            _leave(_interrupted(interrupt), before)
         _leave(code if isinstance(code, int) else 0, before)
 
 
@@ -121,8 +124,10 @@ def failed(error: Exception, *, debug: bool) -> int:
         complain(text[:1].lower() + text[1:])
         return error.exit_code
     if isinstance(error, click.exceptions.Abort):
-        complain("interrupted")
-        return EXIT_INTERRUPTED
+        return _interrupted(error.__cause__)
+    if isinstance(error, Interrupted):
+        complain(str(error))
+        return EXIT_SIGNAL + signal.Signals[error.name]
     if isinstance(error, UsageError):
         complain(str(error))
         return EXIT_USAGE
@@ -132,6 +137,12 @@ def failed(error: Exception, *, debug: bool) -> int:
     hint = "" if debug else "; run it again as `tradecore --debug ...` for the traceback"
     complain(f"this is a bug: {type(error).__name__}: {error}{hint}")
     return EXIT_BUG
+
+
+def _interrupted(cause: BaseException | None) -> int:
+    """Say that a command was interrupted; returns the exit code."""
+    complain(str(cause) if isinstance(cause, Stopped) else "interrupted")
+    return EXIT_SIGNAL + (cause.number if isinstance(cause, Stopped) else signal.SIGINT)
 
 
 def complain(text: str) -> None:
@@ -165,8 +176,10 @@ def main(context: click.Context, debug: bool) -> None:
     """Trade spot crypto: never lose an order, never double one, always say why.
 
     Exit codes: 0 done, 1 no answer from venue or store or a proof that failed, 2 bad input, 3 orders pending (listed),
-    41-45 a phase of the end failed, 70 a bug, 75 start again.
+    41-45 a phase of the end failed, 70 a bug, 75 start again, 130 and 143 interrupted before the run began.
     """
+    if isinstance(context.obj, EarlySignals) and context.invoked_subcommand != run.name:
+        context.obj.raise_next()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

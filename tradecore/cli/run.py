@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tradecore.app import Prepared, Screen
     from tradecore.app.floor import FloorMaker
+    from tradecore.cli.start import EarlySignals
 
 _FOR_KEY = "run.for"
 _FOR_VARIABLE = "TRADECORE_RUN__FOR"
@@ -40,7 +41,9 @@ _FOR_VARIABLE = "TRADECORE_RUN__FOR"
 )
 @sets_option
 @json_option
+@click.pass_obj
 def run(
+    early: EarlySignals | None,
     *,
     profile: str,
     plugins: str | None,
@@ -74,8 +77,12 @@ def run(
     options = Options(profile, os.environ, sets, plugins, flags, Path(state) if state is not None else None)
     prepared = prepare(options)
     _refuse_unused(prepared, from_, to)
+    undo = early.undo if early is not None else None
+    before = _known_states(options.state)
     folder = state_folder(prepared)
     if folder is not None:
+        if undo is not None:
+            undo(lambda: _forget(folder, before))
         prepared = prepared._replace(options=options._replace(state=folder))
         _refuse_unusable(folder)
     maker: FloorMaker | None = None
@@ -88,7 +95,7 @@ def run(
     for line in prepared.warnings:
         click.echo(f"tradecore: note: {line}", err=True)
     screen = _screen(out, prepared)
-    outcome = execute(prepared, screen, last=True, maker=maker)
+    outcome = execute(prepared, screen, last=True, maker=maker, undo=undo)
     report(out, outcome, folder, named=state is not None)
     if as_json:
         print_json(outcome.summary)
@@ -104,6 +111,35 @@ def _refuse_unusable(folder: Path) -> None:
     with InstanceLock(folder):
         if "TRADECORE_STORE__URL" not in os.environ and (folder / STORE_FILE).exists():
             open_reader(folder / STORE_FILE).close()
+
+
+def _known_states(wanted: Path | None) -> tuple[bool, str]:
+    """Tell whether the folder that was asked for is there already, and which run is the newest by name."""
+    from tradecore.store.folder import LATEST, STATE_ROOT, named_state
+
+    link = STATE_ROOT / LATEST
+    return wanted is not None and named_state(wanted).exists(), os.readlink(link) if link.is_symlink() else ""
+
+
+def _forget(folder: Path, before: tuple[bool, str]) -> None:
+    """Take back a folder that was made for a run which never began; one with anything in it stays."""
+    from contextlib import suppress
+
+    from tradecore.store.folder import LATEST, STATE_ROOT
+    from tradecore.store.instance import LOCK_NAME
+
+    existed, newest = before
+    if existed:
+        return
+    with suppress(OSError):  # the process ends: what cannot be taken back is an empty folder
+        if os.listdir(folder) == [LOCK_NAME]:
+            (folder / LOCK_NAME).unlink()
+        folder.rmdir()
+        link = STATE_ROOT / LATEST
+        if link.is_symlink() and os.readlink(link) == folder.name:
+            link.unlink()
+            if newest:
+                link.symlink_to(newest)
 
 
 def _to_end(sets: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The end of a run: phases with deadlines, one owner of the signals, an exit code that names what failed (R24).
+"""The end of a run: phases with deadlines, and an exit code that names what failed (R24).
 
 Correctness never depends on it: a kill -9 at any moment loses nothing. A second signal makes every deadline short; it
 never skips what keeps the files whole.
@@ -7,10 +7,8 @@ never skips what keeps the files whole.
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable
-from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tradecore.engine.engine import Engine
 from tradecore.model.events import PortfolioSnapshot, SessionEnded
@@ -44,7 +42,7 @@ class Left(NamedTuple):
 
 
 class Coordinator:
-    """Owns SIGINT and SIGTERM and ends the run."""
+    """Ends the run: once it is asked to, or of itself."""
 
     def __init__(self, engine: Engine, run: Run) -> None:
         self._engine = engine
@@ -52,45 +50,9 @@ class Coordinator:
         self._hurry = asyncio.Event()
         self._failed: list[str] = []
         self._begun_s = 0.0
-        self._caught = 0
-        self._interrupt: Callable[[], None] | None = None
-        self._found: dict[signal.Signals, Any] = {}
-
-    def own_signals(self, interrupt: Callable[[], None] | None = None) -> None:
-        """Take SIGINT and SIGTERM: the first asks for a clean end, the second for a fast one.
-
-        Args:
-            interrupt: Breaks whatever holds the loop; called from the second signal on, between two bytecodes, and may
-                raise there. On virtual time no watchdog would do it.
-        """
-        loop = asyncio.get_running_loop()
-        self._interrupt = interrupt
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._found[number] = signal.getsignal(number)
-            loop.add_signal_handler(number, self.signalled, number.name)
-            # in the place of the loop's own empty handler: its pipe is written all the same
-            signal.signal(number, self._catch)
-            signal.siginterrupt(number, False)
-
-    def disown_signals(self, *, last: bool = False) -> None:
-        """Give the signals back as they were found: who is started with SIGINT ignored has it ignored again.
-
-        Args:
-            last: The process ends with this run: what comes now must not cut its last words.
-        """
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            found = self._found[number]  # None: installed by something that is not Python
-            signal.signal(number, signal.SIG_IGN if last else found or signal.SIG_DFL)
-
-    def _catch(self, number: int, frame: FrameType | None) -> None:
-        self._caught += 1
-        if self._caught > 1 and self._interrupt is not None:
-            self._interrupt()
 
     def signalled(self, name: str) -> None:
-        """Act on a signal."""
+        """Act on a signal: the first asks for a clean end, the second for a fast one."""
         if self._engine.stop_reason:
             self._hurry.set()
         self._engine.request_stop(name)
