@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from tradecore.market.answers import Wishes
-from tradecore.model.events import AlertFired, PluginFault, PluginQuarantined, TuneApplied
+from tradecore.model.events import AlertFired, PluginFault, PluginQuarantined, TuneApplied, TuneUndone
 from tradecore.model.intent import IntentState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Command
@@ -36,7 +36,7 @@ def tunable(name="wish"):
     return make_guest(name, settings=Threshold, signal=signal)
 
 
-def tuner(*answers, interval_s=MINUTE_S):
+def tuner(*answers, interval_s=MINUTE_S, kind=None):
     """A job that says one thing after the other, from its own durable answer."""
 
     def ask(portfolio, market, last):
@@ -50,7 +50,7 @@ def tuner(*answers, interval_s=MINUTE_S):
     def jobs():
         return [Job("adapt", interval_s, ask)]
 
-    return make_guest("tuner", jobs=jobs)
+    return make_guest("tuner", jobs=jobs, **({"settings": kind} if kind is not None else {}))
 
 
 def first_intent_row(played):
@@ -80,6 +80,52 @@ def test_tune_and_the_jobs_answer_survive_a_restart(run, scene):
     again = run(story)
     assert [e.event.new for e in again.notes(TuneApplied)] == ["0.5"]
     assert len(again.records.intents) > len(records.intents)
+
+
+def test_tune_of_a_guest_that_left_the_list_is_undone_and_told(run, scene):
+    """Switched off, it must not be obeyed for ever; switched on again, its job has its memory still."""
+    tuned = scene(*(100,) * 20, wish=tunable(), guests=[tuner(0.5)], for_ms=3 * 60_000)
+    records = run(tuned).records
+    assert "tune/wish.limit" in records.memory
+    without = run(tuned._replace(guests=[guest for guest in tuned.guests if guest.name != "tuner"]))
+    (undone,) = [note.event for note in without.notes(TuneUndone)]
+    assert (undone.by, undone.setting, undone.value) == ("tuner", "wish.limit", "0.5")
+    assert "takes no part" in undone.reason
+    assert len(without.records.intents) == len(records.intents)
+    assert "tune/wish.limit" not in without.records.memory
+    back = run(tuned)
+    assert back.records.memory["job/tuner/adapt"].text == '{"turn":1}'
+    assert len(back.notes(TuneUndone)) == 1
+
+
+def test_tune_of_a_guest_with_other_settings_is_undone(run, scene):
+    """A knob that was taken out of the profile would hold its setting for ever."""
+
+    class Knobs(BaseModel, frozen=True, extra="forbid"):
+        knob: str = "wish.limit"
+
+    story = scene(*(100,) * 20, wish=tunable(), guests=[tuner(0.5, kind=Knobs)], for_ms=3 * 60_000)
+    records = run(story).records
+    assert "tune/wish.limit" in records.memory
+
+    class Others(BaseModel, frozen=True, extra="forbid"):
+        knob: str = "other.limit"
+
+    kept = [guest for guest in story.guests if guest.name != "tuner"]
+    again = run(story._replace(guests=[*kept, tuner(0.5, kind=Others)]))
+    (undone,) = [note.event for note in again.notes(TuneUndone)]
+    assert undone.reason == "the settings of tuner are others now"
+    assert len(again.records.intents) == len(records.intents)
+
+
+def test_tune_of_a_guest_that_is_gone_is_forgotten_without_an_alarm_at_each_start(run, scene):
+    story = scene(*(100,) * 20, wish=tunable(), guests=[tuner(0.5)], for_ms=3 * 60_000)
+    run(story)
+    again = run(story._replace(guests=[wisher({}), *[guest for guest in story.guests if guest.name != "wish"]]))
+    assert [note.event.setting for note in again.notes(TuneUndone)] == ["wish.limit"]
+    assert "tune/wish.limit" not in again.records.memory
+    # nobody leads the position of the first session in this story: that is told, the tune is not
+    assert [note.event.name for note in again.notes(AlertFired)] == ["positions_unled"]
 
 
 def test_tune_that_does_not_fit_is_refused_and_told(run, scene):

@@ -154,3 +154,21 @@ def test_a_kept_lock_is_read_as_it_was_written():
     facts = [Memory("lock/guard/stops 3 in 6h/A/B/USDT", text, 1), Memory("day", "x", 1), Memory("lock/a/b/C", "", 1)]
     assert list(locks_in(facts, 49)) == [lock]
     assert list(locks_in(facts, 50)) == []
+
+
+def test_r32_locks_of_a_guest_that_left_the_list_hold_and_are_told(run, scene):
+    """What shut entries is not opened by a shorter list, nor obeyed in silence; it ends in its own time."""
+    story = scene(*(100,) * 14, buys=EVERY_ROW, guests=[locker(lock_of("*", until_row=8))], for_ms=4 * MINUTE)
+    run(story)
+    rest = [guest for guest in story.guests if guest.name != "guard"]
+    again = run(story._replace(guests=rest, for_ms=None))
+    (told,) = [note.event for note in again.notes(AlertFired) if note.event.name == "locks_left"]
+    assert told.text == "guard takes no part in this run, its locks hold until they end: *; tradecore unlock lifts them"
+    assert not {row for row in rows_of(again) if 3 <= row < 8}
+    assert 8 in rows_of(again)
+
+
+def test_r32_locks_of_guests_that_take_part_are_told_by_nobody(run, scene):
+    story = scene(*(100,) * 14, buys=EVERY_ROW, guests=[locker(lock_of("*", until_row=8))], for_ms=4 * MINUTE)
+    run(story)
+    assert [note.event.name for note in run(story).notes(AlertFired)] == []

@@ -44,6 +44,7 @@ CASES = {
     "run_under_warmup": ([], {"warmup_s": 3600.0, "run_s": 600.0}),
     "interval_under_job": ([], {"job_ms": (("reconcile", 10_000.0, 12_000.0),)}),
     "requests_over_limit": ([], {"requests_planned": 900.0}),
+    "no_leader": ([], {"hooks": frozenset({"size", "risk_check", "route_order"})}),
     "no_sizer": ([], {"hooks": frozenset({"risk_check", "route_order"})}),
     "no_risk": ([], {"hooks": frozenset({"size", "route_order"})}),
     "no_router": ([], {"hooks": frozenset({"size", "risk_check"})}),

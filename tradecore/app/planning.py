@@ -19,6 +19,7 @@ CODES = frozenset(
         "stop_inside_costs", "take_under_costs", "entry_under_min_notional", "entry_over_funds",
         "positions_over_exposure", "exit_over_collar", "run_under_warmup", "interval_under_job",
         "requests_over_limit", "ladder_outlives_intent", "no_sizer", "no_risk", "no_router",
+        "no_leader",
     }
 )  # fmt: skip
 _REQUESTS_OF_A_SYMBOL = 1.0

@@ -144,7 +144,8 @@ class Engine:
             skew=self.skew,
         )
         await startup.run(run, plugins, version)
-        self.guest_jobs.restore()
+        await self.guest_jobs.restore()
+        self.guest_jobs.tell_left()
         self.fill_watch.start()
 
     async def begin(self) -> None:

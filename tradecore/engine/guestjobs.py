@@ -6,10 +6,12 @@ next row, is journalled, and is undone when the guest that asked for it is quara
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import orjson
 
+from tradecore.engine.breaker import BREAKER
 from tradecore.engine.desk import Desk
 from tradecore.engine.dust import Dust
 from tradecore.engine.exits import Exits
@@ -18,12 +20,15 @@ from tradecore.engine.levels import Trigger
 from tradecore.engine.picture import Pictures
 from tradecore.engine.pipeline import Pipeline
 from tradecore.engine.scan import Scanner
-from tradecore.errors import SettingsError
-from tradecore.model.events import TuneApplied
+from tradecore.errors import PluginLoadError, SettingsError
+from tradecore.model.events import TuneApplied, TuneUndone
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory
 from tradecore.model.signal import Job, Signal, Tune
 from tradecore.model.units import Side
+
+_TUNE: Final = "tune/"
+"""Key of the fact that a setting is tuned: by whom, to what, and the mark of that guest's settings."""
 
 
 class GuestJobs:
@@ -105,34 +110,83 @@ class GuestJobs:
             return
         try:
             old, new = desk.calls.tune(tune, by)
-        except SettingsError as error:
+        except (PluginLoadError, SettingsError) as error:
             if self._refused.get((by, tune.setting)) != str(error):
                 self._refused[by, tune.setting] = str(error)
                 desk.alert("tune_refused", "warning", f"{by}: {error}")
             return
         self._refused.pop((by, tune.setting), None)
-        if old == new:
+        fact = orjson.dumps([by, tune.value, desk.calls.settings_mark(by)]).decode()
+        if old == new and desk.recall(f"{_TUNE}{tune.setting}") == fact:
             return
         self._scanner.forget()
         async with desk.transaction() as work:
-            work.put(Memory(f"tune/{tune.setting}", orjson.dumps([by, tune.value]).decode(), desk.clock.now_ms()))
-            work.tell(TuneApplied(by, tune.setting, old, new, tune.reason))
+            work.put(Memory(f"{_TUNE}{tune.setting}", fact, desk.clock.now_ms()))
+            if old != new:
+                work.tell(TuneApplied(by, tune.setting, old, new, tune.reason))
 
-    def restore(self) -> None:
-        """Put tunes of an earlier run in force again, telling nobody: they are durable answers."""
+    async def restore(self) -> None:
+        """Put tunes of an earlier run in force again, telling nobody: they are durable answers.
+
+        One whose guest has left the list, is no longer asked for its jobs, or has other settings now is undone and
+        told of: nobody stands behind it any more. Where the guest still wants it, its job says so again.
+        """
         desk = self._desk
         for key, fact in sorted(desk.books.memory.items()):
-            if key.startswith("tune/"):
-                by, value = orjson.loads(fact.text)
-                try:
-                    desk.calls.tune(Tune(key.removeprefix("tune/"), value, "restored"), by)
-                except SettingsError as error:
-                    desk.alert("tune_refused", "warning", f"{by}: {error}")
+            if not key.startswith(_TUNE):
+                continue
+            by, value, *marks = orjson.loads(fact.text)
+            setting = key.removeprefix(_TUNE)
+            why = self._abandoned(by, marks)
+            try:
+                if not why:
+                    desk.calls.tune(Tune(setting, value, "restored"), by)
+                    continue
+            except (PluginLoadError, SettingsError) as error:
+                why = str(error)
+            async with desk.transaction() as work:
+                work.put(Memory(key, "", desk.clock.now_ms()))
+                work.tell(TuneUndone(by, setting, str(value), why))
+
+    def _abandoned(self, by: str, marks: Sequence[str]) -> str:
+        """Why nobody stands behind a tune any more; empty where its guest does."""
+        if by not in self._desk.calls.active("jobs"):
+            return f"{by} takes no part in this run, or is no longer asked for its jobs"
+        return (
+            f"the settings of {by} are others now" if marks and marks[0] != self._desk.calls.settings_mark(by) else ""
+        )
+
+    def tell_left(self) -> None:
+        """Tell what guests that take no part any more have left in force, and what nobody leads: a start finds both.
+
+        Locks are kept: what shuts entries is not opened by a shorter list. They end by themselves, or an operator
+        lifts them.
+        """
+        desk, now = self._desk, self._desk.clock.now_ms()
+        here = {BREAKER, *(guest.name for guest in desk.calls.guests)}
+        left: dict[str, list[str]] = {}
+        for lock in self._pictures.locks.picture():
+            if lock.plugin not in here and lock.expires_ms > now:
+                left.setdefault(lock.plugin, []).append(lock.symbol)
+        for plugin, symbols in sorted(left.items()):
+            text = ", ".join(sorted(set(symbols)))
+            desk.alert(
+                "locks_left", "warning",
+                f"{plugin} takes no part in this run, its locks hold until they end: {text}; "
+                "tradecore unlock lifts them",
+            )  # fmt: skip
+        if desk.books.positions and not desk.calls.has("follow"):
+            symbols = sorted(position.symbol for position in desk.books.positions.values())
+            desk.alert(
+                "positions_unled",
+                "warning",
+                f"no guest of the list answers follow, nobody leads open positions out: {', '.join(symbols)}",
+            )
 
     async def undo_lost(self) -> None:
         """Forget tunes that a quarantine has taken back, so that no restart brings them again."""
         desk = self._desk
         self._scanner.forget()
-        for key in [key for key in desk.books.memory if key.startswith("tune/")]:
-            if key.removeprefix("tune/") not in desk.calls.tunes:
+        for key in [key for key in desk.books.memory if key.startswith(_TUNE)]:
+            if key.removeprefix(_TUNE) not in desk.calls.tunes:
                 await desk.remember(key, "")

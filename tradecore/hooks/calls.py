@@ -100,6 +100,7 @@ class Calls:
         self._limits_ns: Final = {hook: int(limit * 1e6) for hook, limit in deadlines_ms.items()}
         self._slots: Final = Slots(guests, strikes, self._traced)
         self._tuner: Final = Tuner(self._slots, self.crumb, timer)
+        self.settings_mark: Final = self._tuner.mark
         self._freezer: Final = Freezer()
         self._jobs: Final[dict[str, dict[str, Job]]] = {}
         self._words: Final = LastWords()

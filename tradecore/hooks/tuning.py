@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -42,6 +43,11 @@ class Tuner:
     def tunes(self) -> dict[str, Tuned]:
         """``plugin.key`` to the tune in force."""
         return {f"{plugin}.{key}": tuned for plugin, keys in self._tuned.items() for key, tuned in keys.items()}
+
+    def mark(self, plugin: str) -> str:
+        """Tell a guest's settings of the files from others by a few letters; empty where it is not here."""
+        guest = self._files.get(plugin)
+        return hashlib.sha256(shown(guest.settings).encode()).hexdigest()[:12] if guest is not None else ""
 
     def tune(self, tune: Tune, by: str) -> tuple[str, str]:
         """Put a tune in force.

@@ -146,7 +146,15 @@ def missing_words(found: Collection[Finding]) -> str:
 
 
 def _missing_guests(facts: Facts, world: World) -> Iterator[Finding]:
-    yield from missing_guests(world.hooks) if world.hooks is not None else ()
+    if world.hooks is None:
+        return
+    yield from missing_guests(world.hooks)
+    if "follow" not in world.hooks:
+        yield Finding(
+            "no_leader", Severity.DOUBTFUL,
+            "no guest of run.plugins answers follow: nobody but an operator or a guest's job leaves a position",
+            ("run.plugins",), "put a plugin that leads positions, as exits, into the list",
+        )  # fmt: skip
 
 
 def _bps(value: Decimal) -> str:

@@ -75,6 +75,7 @@ from tradecore.model.events.operation import (
     SymbolHalt,
     TradingStateChanged,
     TuneApplied,
+    TuneUndone,
     UncaughtException,
 )
 from tradecore.model.events.order import (
@@ -184,6 +185,7 @@ __all__ = [
     "TradingStateChanged",
     "TrailingUpdate",
     "TuneApplied",
+    "TuneUndone",
     "UncaughtException",
     "UniverseRemoved",
     "UniverseReturned",

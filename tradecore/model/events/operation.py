@@ -62,6 +62,17 @@ class TuneApplied(NamedTuple):
     reason: str
 
 
+@event_kind("tune_undone", Taxonomy.AUDIT, booked=True)
+class TuneUndone(NamedTuple):
+    """A tuned setting is what the files say again: a start found nobody who stands behind the tune."""
+
+    by: str
+    setting: str
+    value: str
+    """What it had been tuned to."""
+    reason: str
+
+
 @event_kind("config_snapshot", Taxonomy.AUDIT, booked=True)
 class ConfigSnapshot(NamedTuple):
     """The effective settings at start, secrets masked."""
