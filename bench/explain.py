@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -72,6 +73,8 @@ NEW_REFUSALS_A_DAY = 600
 REPEATS = 8
 """Rows on which a refusal comes again, on average."""
 TRADES_A_DAY = 120
+NOWHERE = "0123456789abcdef"
+"""An id that no line bears."""
 
 
 class DayClock:
@@ -220,14 +223,21 @@ def sized(folder: Path, suffix: str) -> int:
 
 
 def timed(folder: Path, *words: str) -> dict[str, float]:
-    """Run a command three times as a process of its own."""
+    """Run a command three times as a process of its own; an id that is nowhere is refused with 2."""
     program = Path(sys.executable).with_name("tradecore")
-    spent = []
+    spent, processor = [], []
     for _ in range(3):
-        started = time.perf_counter()
-        subprocess.run([str(program), *words, "--state", str(folder), "--json"], capture_output=True, check=True)
+        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [str(program), *words, "--state", str(folder), "--json"], capture_output=True, check=False
+        )
         spent.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        if done.returncode != (2 if NOWHERE in words else 0):
+            raise RuntimeError(f"{' '.join(words)}: {done.stderr.decode()}")
     return {
+        "processor_s": round(min(processor), 3),
         "best_s": round(min(spent), 3),
         "median_s": round(statistics.median(spent), 3),
         "worst_s": round(max(spent), 3),
@@ -270,6 +280,7 @@ def measured(folder: Path, writer: Writer, days: int) -> dict[str, object]:
         "why --top": ("why", "--top"), f"why --top --since {whole}": ("why", "--top", "--since", whole),
         "why SYMBOL --since 2h": ("why", symbol, "--since", "2h"),
         f"why SYMBOL --since {whole}": ("why", symbol, "--since", whole), "why INTENT": ("why", intent),
+        "why UNKNOWN_ID": ("why", NOWHERE),
         "query guards": ("query", "guards"), "query guards --symbol": ("query", "guards", "--symbol", symbol),
         "query events --kind": ("query", "events", "--kind", "order_fill"), "query trades": ("query", "trades"),
         "query trades --symbol": ("query", "trades", "--symbol", symbol),
@@ -287,6 +298,7 @@ def measured(folder: Path, writer: Writer, days: int) -> dict[str, object]:
         "packed_mb": round(sized(journal, ".jsonl.gz") / 1e6, 1),
         "plain_mb": round(sized(journal, ".jsonl") / 1e6, 1),
         "sums_mb": round(sized(journal / "index", ".json.gz") / 1e6, 2),
+        "ids_mb": round(sized(journal / "index", ".ids") / 1e6, 2),
         "first_of_all_s": round(unsummed_s, 2),
         "commands": {name: timed(folder, *words) for name, words in commands.items()},
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 from tradecore.app.questions import Stored, stored_questions
+from tradecore.cli.main import main
 from tradecore.market.generate import GeneratedSource
 from tradecore.testing.harness import Played, Scene, play
 
@@ -40,3 +43,36 @@ def session(tmp_path_factory) -> Session:
     scene = lively_scene()
     played = play(scene, tmp_path_factory.mktemp("explain") / "state")
     return Session(scene, played, tuple(stored_questions(played.journal)))
+
+
+@pytest.fixture
+def cli(monkeypatch):
+    """Call the command line in process, without the caller's TRADECORE_ variables."""
+    for name in [name for name in os.environ if name.startswith(("TRADECORE_", "COLUMNS", "LINES"))]:
+        monkeypatch.delenv(name)
+
+    def call(*arguments):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments], prog_name="tradecore")
+
+    return call
+
+
+class HandClock:
+    """Market time that a test sets."""
+
+    virtual = True
+    begin_ms = 20_000 * 86_400_000
+
+    def __init__(self):
+        self.ms = self.begin_ms
+
+    def now_ms(self):
+        return self.ms
+
+    def now_ns(self):
+        return self.ms * 1_000_000
+
+
+@pytest.fixture
+def hand_clock():
+    return HandClock()

@@ -7,13 +7,13 @@ from decimal import Decimal
 
 import pytest
 
+from tradecore.journal.day_index import FOLDER
 from tradecore.journal.files import list_files
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import open_journal
 from tradecore.journal.query_day import equity_of, orders_of
 from tradecore.journal.query_lines import newest_lines, newest_ns
 from tradecore.journal.why import nearest, why
-from tradecore.journal.why_day import FOLDER
 from tradecore.model.events import (
     BookedEvent,
     CandidateOutcomes,
@@ -111,7 +111,8 @@ async def test_kept_sums_say_what_the_days_say(tmp_path):
     folder = await written(tmp_path / "journal", 7)
     kept = answers(folder)
     sums = sorted(path.name for path in (folder / FOLDER).iterdir())
-    assert len(sums) == 3 * (DAYS - 1), "summed up as the days were packed"
+    assert len([name for name in sums if name.endswith(".json.gz")]) == 3 * (DAYS - 1), "summed up as days were packed"
+    assert len([name for name in sums if name.endswith(".ids")]) == len(sums) / 2, "and indexed"
     for path in (folder / FOLDER).iterdir():
         path.unlink()
     assert answers(folder) == kept, "and made again where they are gone"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from tradecore.journal.day_index import LeftOut
     from tradecore.journal.read import Line
 
 
@@ -36,10 +37,12 @@ def _filters(function: F) -> F:
 @click.option("--reason", metavar="LIMIT", help="Only checks of one limit, such as max_positions.")
 def guards(*, status: str | None, reason: str | None, as_json: bool, as_csv: bool, limit: int, **where: Any) -> None:
     """Print what the risk guests said: every check with its value and threshold."""
-    from tradecore.cli.paper import print_csv, print_json
+    from tradecore.cli.left_out import say_left_out
+    from tradecore.cli.paper import facts, print_csv, print_json
 
     rows = []
-    for line in _lines(("guards_eval",), **where):
+    left_out: list[LeftOut] = []
+    for line in _lines(("guards_eval",), left_out, **where):
         if status is not None and line.data["allowed"] is not (status == "allowed"):
             continue
         for check in line.data["checks"]:
@@ -49,11 +52,13 @@ def guards(*, status: str | None, reason: str | None, as_json: bool, as_csv: boo
             break
     del rows[limit:]
     if as_json:
-        print_json({"state": str(where["state"]), "guards": rows})
-    elif as_csv:
+        print_json({"state": str(where["state"]), "guards": rows, "left_out": facts(left_out)})
+        return
+    if as_csv:
         print_csv(rows)
     else:
         _show_guards(rows, limit)
+    say_left_out(left_out)
 
 
 def _check_facts(line: Line, check: dict[str, Any]) -> dict[str, Any]:
@@ -95,16 +100,21 @@ def events(*, kinds: tuple[str, ...], name: str | None, as_json: bool, as_csv: b
     """Print lines of the journal, newest first."""
     from itertools import islice
 
-    from tradecore.cli.paper import print_csv, print_json
+    from tradecore.cli.left_out import say_left_out
+    from tradecore.cli.paper import facts, print_csv, print_json
 
     _check_kinds(kinds)
-    lines = list(islice(_lines(kinds, texts=(name,) if name else (), **where), limit))
+    left_out: list[LeftOut] = []
+    lines = list(islice(_lines(kinds, left_out, texts=(name,) if name else (), **where), limit))
     if as_json:
-        print_json({"state": str(where["state"]), "events": [_line_facts(line) for line in lines]})
-    elif as_csv:
+        rows = [_line_facts(line) for line in lines]
+        print_json({"state": str(where["state"]), "events": rows, "left_out": facts(left_out)})
+        return
+    if as_csv:
         print_csv([_line_facts(line) for line in lines])
     else:
         _show_events(lines, limit)
+    say_left_out(left_out)
 
 
 def _check_kinds(kinds: Sequence[str]) -> None:
@@ -143,8 +153,8 @@ def _show_events(lines: Sequence[Line], limit: int) -> None:
 
 
 def _lines(
-    kinds: Sequence[str], *, state: Path, symbol: str | None, since: str | None, until: str | None, run: str | None,
-    texts: Sequence[str] = (),
+    kinds: Sequence[str], left_out: list[LeftOut], *, state: Path, symbol: str | None, since: str | None,
+    until: str | None, run: str | None, texts: Sequence[str] = (),
 ) -> Iterator[Line]:  # fmt: skip
     """Lines that fit, the newest first.
 
@@ -174,5 +184,5 @@ def _lines(
     yield from newest_lines(
         journal, kinds, wanted,
         since_ns=span.since_ms * 1_000_000 if span.since_ms is not None else None,
-        until_ns=span.until_ms * 1_000_000 if span.until_ms is not None else None,
+        until_ns=span.until_ms * 1_000_000 if span.until_ms is not None else None, left_out=left_out,
     )  # fmt: skip

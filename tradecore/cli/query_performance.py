@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
+    from tradecore.journal.day_index import LeftOut
     from tradecore.journal.query_figures import EquityFigures, RungFigures, TradeFigures
 
 _ALL = 1_000_000_000
@@ -30,6 +31,8 @@ class _Figures(NamedTuple):
     fees: Mapping[str, Decimal]
     """By coin."""
     rungs: Sequence[RungFigures]
+    left_out: Sequence[LeftOut]
+    """Lines of the journal that could not be counted."""
 
 
 @click.command()
@@ -48,15 +51,18 @@ def performance(
     Sharpe and Sortino are of hourly returns of the equity, annualised over 8,760 hours, from thirty days on of daily
     ones over 365 days; the risk-free rate is 0. Costs are in bps of the money traded.
     """
+    from tradecore.cli.left_out import say_left_out
     from tradecore.cli.paper import facts, print_csv, print_json
 
     found = _figures(state, symbol.upper() if symbol else "", since, until, run)
     if as_json:
         print_json({"state": str(state), **facts(found)})
-    elif as_csv:
+        return
+    if as_csv:
         print_csv(facts(list(found.rungs)))
     else:
         _show(found)
+    say_left_out(found.left_out)
 
 
 def _figures(state: Path, symbol: str, since: str | None, until: str | None, run: str | None) -> _Figures:
@@ -85,16 +91,17 @@ def _figures(state: Path, symbol: str, since: str | None, until: str | None, run
             if fill.trade.fee:
                 coin = fill.trade.fee_currency
                 fees[coin] = _plus(fees.get(coin), fill.trade.fee)
-    day = orders_of(journal, first_ms, last_ms)
+    left_out: list[LeftOut] = []
+    day = orders_of(journal, first_ms, last_ms, left_out)
     if symbol:
         day = OrderDay(
             tuple([one for one in day.sent if one.symbol == symbol]),
             tuple([one for one in day.fills if one.symbol == symbol]),
         )
-    points = equity_of(journal, first_ms, last_ms)
+    points = equity_of(journal, first_ms, last_ms, left_out)
     return _Figures(
         first_ms, last_ms, points[-1].currency if points else "", trade_figures(closed), equity_figures(points),
-        exposure_share(spans, first_ms, last_ms), fees, rung_figures(day),
+        exposure_share(spans, first_ms, last_ms), fees, rung_figures(day), left_out,
     )  # fmt: skip
 
 

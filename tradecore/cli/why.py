@@ -112,6 +112,7 @@ def _answer(
 ) -> None:
     """Sum up, and print."""
     from tradecore.cli.kept import open_rows
+    from tradecore.cli.left_out import say_left_out
     from tradecore.cli.paper import facts, print_json
     from tradecore.cli.why_entries import entries_of
     from tradecore.journal.why import nearest
@@ -131,10 +132,12 @@ def _answer(
                 "trading": facts(trading), "reasons": facts(list(found.cells)),
                 "refusals": [_denial_facts(one, found.refused) for one in found.denials],
                 "nearest": facts(list(near)), "line": facts(list(found.line)), "entries": facts(entries),
+                "left_out": facts(list(found.left_out)),
             }
         )  # fmt: skip
         return
     _show(found, near, symbol, trading, limit, entries)
+    say_left_out(found.left_out)
 
 
 def _denial_facts(one: Denial, refused: int) -> dict[str, Any]:

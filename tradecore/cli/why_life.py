@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from tradecore.journal.day_index import LeftOut
     from tradecore.journal.why_story import AttemptStory, Story
 
 
@@ -21,18 +22,21 @@ def tell(folder: Path, journal: Path, name: str, *, as_json: bool) -> None:
     Raises:
         SettingsError: If the journal holds no such id.
     """
-    from tradecore.cli.paper import console, place, print_json
+    from tradecore.cli.left_out import in_words, say_left_out
+    from tradecore.cli.paper import console, facts, place, print_json
     from tradecore.errors import SettingsError
     from tradecore.journal.why_story import story
 
-    found = story(journal, name)
+    left_out: list[LeftOut] = []
+    found = story(journal, name, left_out)
     if found is None:
+        without = f"; looked without {in_words(left_out)}" if left_out else ""
         raise SettingsError(
             f"expected a symbol such as BTC/USDT, or the id of an intent, a signal or an order in {place(folder)}, "
-            f"was {name!r}"
+            f"was {name!r}{without}"
         )
     if as_json:
-        print_json({"state": str(folder), **_facts(found)})
+        print_json({"state": str(folder), **_facts(found), "left_out": facts(left_out)})
         return
     out = console()
     _show_decision(out, found)
@@ -40,6 +44,7 @@ def tell(folder: Path, journal: Path, name: str, *, as_json: bool) -> None:
     _show_money(out, found)
     _show_end(out, found)
     click.echo(f"\n{len(found.lines)} events; all of them: --json")
+    say_left_out(left_out)
 
 
 def _facts(found: Story) -> dict[str, Any]:

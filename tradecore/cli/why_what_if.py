@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from tradecore.app.what_if import Change, WhatIf
     from tradecore.cli.kept import Kept
+    from tradecore.journal.day_index import LeftOut
 
 
 def answer(
@@ -25,7 +26,8 @@ def answer(
     """
     from tradecore.app.questions import stored_questions
     from tradecore.app.what_if import ask_again, check_changes, run_of, runs_again, settings_of
-    from tradecore.cli.paper import print_json
+    from tradecore.cli.left_out import say_left_out
+    from tradecore.cli.paper import facts, print_json
     from tradecore.cli.why import span_of
     from tradecore.model.places import JOURNAL_FOLDER
 
@@ -34,13 +36,15 @@ def answer(
     values = settings_of(journal)
     run_of(values, changes)  # refuses a value that does not fit
     check_changes(run_of(values), changes)
-    stored = stored_questions(journal, since_ms * 1_000_000, until_ms * 1_000_000)
+    left_out: list[LeftOut] = []
+    stored = stored_questions(journal, since_ms * 1_000_000, until_ms * 1_000_000, left_out)
     found = ask_again(stored, runs_again(journal, changes), symbol)
     if as_json:
         print_json({"state": str(kept.folder), "what_if": list(changes), "since_ms": since_ms, "until_ms": until_ms,
-                    **_facts(found)})  # fmt: skip
+                    **_facts(found), "left_out": facts(left_out)})  # fmt: skip
         return
     _show(found, changes, limit)
+    say_left_out(left_out)
 
 
 def _facts(found: WhatIf) -> dict[str, Any]:

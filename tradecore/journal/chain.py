@@ -84,6 +84,20 @@ def unseal(raw: bytes) -> Seal | None:
     return Seal(body, link, chain[_LINK:] == b"%08x" % zlib.crc32(link, zlib.crc32(body)))
 
 
+def unsound_lines(data: bytes) -> list[int]:
+    """Number the lines, from 1, that are not what was written; their places in the chain are not looked at.
+
+    Args:
+        data: Whole lines with their line feeds.
+    """
+    crc, found = zlib.crc32, []
+    for number, raw in enumerate(data.split(b"\n")[:-1], 1):
+        link, check = raw[-42:-10], raw[-10:-2]
+        if raw[-52:-42] != _KEY or raw[-2:] != b'"}' or check != b"%08x" % crc(link, crc(raw[:-52])):
+            found.append(number)
+    return found
+
+
 def seq_of(line: bytes) -> int:
     """The number of a line or a body; 0 where it does not begin with one."""
     number = line[_SEQ_AT : line.find(b",", _SEQ_AT)]

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from tradecore.journal.day_index import LeftOut, mark_of, write_kept
 from tradecore.journal.files import DayFile, list_files
-from tradecore.journal.query_lines import day_bytes, matching
-from tradecore.journal.why_day import FOLDER, index_path
+from tradecore.journal.query_lines import matching
+from tradecore.journal.sound import sound_of, tell
+from tradecore.journal.why_day import index_path
 from tradecore.model.events import Taxonomy
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _EQUITY_MS: Final = 300_000
 _DAY_MS: Final = 86_400_000
 
@@ -65,8 +68,7 @@ class OrderDay(NamedTuple):
     fills: tuple[FillCost, ...]
 
 
-def _read_orders(file: DayFile) -> OrderDay:
-    data = day_bytes(file)
+def _read_orders(data: bytes) -> OrderDay:
     labels: dict[str, str] = {}
     mids: dict[str, float] = {}
     sent: list[Sent] = []
@@ -95,54 +97,54 @@ def _read_orders(file: DayFile) -> OrderDay:
     return OrderDay(tuple(sent), tuple(fills.values()))
 
 
-def _read_equity(file: DayFile) -> tuple[Equity, ...]:
+def _read_equity(data: bytes) -> tuple[Equity, ...]:
     """The last equity of every five minutes."""
     found: dict[int, Equity] = {}
-    for raw in matching(day_bytes(file), ("portfolio_snapshot",)):
+    for raw in matching(data, ("portfolio_snapshot",)):
         line = orjson.loads(raw)
         at_ms = line["at_ns"] // 1_000_000
         found[at_ms // _EQUITY_MS] = Equity(at_ms, float(line["data"]["equity"]), line["data"]["currency"])
     return tuple(found.values())
 
 
-def orders_of(journal: Path, since_ms: int | None, until_ms: int | None) -> OrderDay:
+def orders_of(
+    journal: Path, since_ms: int | None, until_ms: int | None, left_out: list[LeftOut] | None = None
+) -> OrderDay:  # fmt: skip
     """Orders sent and filled in a span of market time.
 
-    Raises:
-        DataError: If a day's file cannot be read.
+    Args:
+        left_out: Is given what the answer is given without; ``None``: nobody wants to know.
     """
     sent: list[Sent] = []
     fills: list[FillCost] = []
     for file, over in _days(journal, Taxonomy.ORDER, since_ms, until_ms):
-        day = _kept(journal, file, over, _read_orders, _orders_back)
+        day = _kept(journal, file, over, _read_orders, _orders_back, left_out)
         sent += [one for one in day.sent if _within(one.at_ms, since_ms, until_ms)]
         fills += [one for one in day.fills if _within(one.at_ms, since_ms, until_ms)]
     return OrderDay(tuple(sent), tuple(fills))
 
 
-def equity_of(journal: Path, since_ms: int | None, until_ms: int | None) -> tuple[Equity, ...]:
+def equity_of(
+    journal: Path, since_ms: int | None, until_ms: int | None, left_out: list[LeftOut] | None = None
+) -> tuple[Equity, ...]:  # fmt: skip
     """The equity over a span of market time, every five minutes, oldest first.
 
-    Raises:
-        DataError: If a day's file cannot be read.
+    Args:
+        left_out: Is given what the answer is given without; ``None``: nobody wants to know.
     """
     found: list[Equity] = []
     for file, over in _days(journal, Taxonomy.AUDIT, since_ms, until_ms):
-        day = _kept(journal, file, over, _read_equity, _equity_back)
+        day = _kept(journal, file, over, _read_equity, _equity_back, left_out)
         found += [one for one in day if _within(one.at_ms, since_ms, until_ms)]
     return tuple(sorted(found))
 
 
 def keep_file(journal: Path, file: DayFile) -> None:
-    """Sum up a finished day's file of orders or audit and keep the sum.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
+    """Sum up a finished day's file of orders or audit and keep the sum."""
     if file.taxonomy is Taxonomy.ORDER:
-        _kept(journal, file, True, _read_orders, _orders_back)
+        _kept(journal, file, True, _read_orders, _orders_back, None)
     elif file.taxonomy is Taxonomy.AUDIT:
-        _kept(journal, file, True, _read_equity, _equity_back)
+        _kept(journal, file, True, _read_equity, _equity_back, None)
 
 
 def _days(journal: Path, taxonomy: Taxonomy, since_ms: int | None, until_ms: int | None) -> list[tuple[DayFile, bool]]:
@@ -159,25 +161,28 @@ def _within(at_ms: int, since_ms: int | None, until_ms: int | None) -> bool:
     return (since_ms is None or at_ms >= since_ms) and (until_ms is None or at_ms < until_ms)
 
 
-def _kept(journal: Path, file: DayFile, over: bool, read: Callable[[DayFile], Any], back: Callable[[Any], Any]) -> Any:
+def _kept(  # noqa: PLR0917 - one sum: which file, how it is made, read back and told
+    journal: Path, file: DayFile, over: bool, read: Callable[[bytes], Any], back: Callable[[Any], Any],
+    left_out: list[LeftOut] | None,
+) -> Any:  # fmt: skip
     """A day's sum: the kept one of a finished day, else made from its file, and kept where the day is over."""
     path = index_path(journal, file)
     if over:
         # whatever is wrong with it, it is made again from the day itself, and written over
-        with contextlib.suppress(OSError, EOFError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
             head, body = gzip.decompress(path.read_bytes()).split(b"\n", 1)
-            if orjson.loads(head)["version"] == _VERSION:
-                return back(orjson.loads(body))
-    found = read(file)
-    if over:
-        draft = path.with_name(f"{path.name}.tmp")
-        try:
-            (journal / FOLDER).mkdir(exist_ok=True)
-            text = orjson.dumps({"version": _VERSION, "day": file.day}) + b"\n" + orjson.dumps(found, tuple)
-            draft.write_bytes(gzip.compress(text, 6, mtime=0))
-            draft.replace(path)
-        except OSError:
-            return found  # a folder that is only read: the answer is the same, only slower
+            known = orjson.loads(head)
+            if known["version"] == _VERSION and known["mark"] == mark_of(file):
+                found = back(orjson.loads(body))
+                tell(left_out, [LeftOut(*one) for one in known["left_out"]])
+                return found
+    sound = sound_of(file)
+    tell(left_out, sound.left_out)
+    found = read(sound.data)
+    if over and sound.mark:
+        about = {"version": _VERSION, "day": file.day, "mark": sound.mark, "left_out": sound.left_out}
+        text = orjson.dumps(about, tuple) + b"\n" + orjson.dumps(found, tuple)
+        write_kept(path, gzip.compress(text, 6, mtime=0))
     return found
 
 

@@ -5,34 +5,17 @@ A day of a big universe is tens of megabytes; parsing it takes half a second, se
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from tradecore.errors import DataError
-from tradecore.journal.files import PACKED, PLAIN, DayFile, day_of, list_files
+from tradecore.journal.chain import unseal
+from tradecore.journal.day_index import LeftOut
+from tradecore.journal.files import DayFile, day_of, list_files
 from tradecore.journal.read import Line, parse
+from tradecore.journal.sound import read_sound
 from tradecore.model.events import REGISTRY, Taxonomy
-
-
-def day_bytes(file: DayFile) -> bytes:
-    """Read a day's whole lines; a last line that is not whole is left out.
-
-    Raises:
-        DataError: If the file cannot be read.
-    """
-    try:
-        try:
-            raw = gzip.decompress(file.path.read_bytes()) if file.packed else file.path.read_bytes()
-        except FileNotFoundError:
-            # the writer packed it between the listing and now
-            raw = gzip.decompress(file.path.with_name(file.path.name.removesuffix(PLAIN) + PACKED).read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"expected a journal file that can be read, was {file.path}: {error}") from error
-    return raw if raw.endswith(b"\n") else raw[: raw.rfind(b"\n") + 1]
 
 
 def matching(data: bytes, kinds: Collection[str], texts: Sequence[bytes] = ()) -> Iterator[bytes]:
@@ -70,6 +53,7 @@ def newest_lines(
     *,
     since_ns: int | None = None,
     until_ns: int | None = None,
+    left_out: list[LeftOut] | None = None,
 ) -> Iterator[Line]:
     """Find lines, the newest first; a day is read when the days after it are used up.
 
@@ -79,8 +63,7 @@ def newest_lines(
         texts: Texts that must stand in a line as they are written there.
         since_ns: Nanoseconds since 1970 UTC, included; ``None``: no bound.
         until_ns: Not included.
-    Raises:
-        DataError: If a file or a line cannot be read.
+        left_out: Is given what the answer is given without, as far as it was read; ``None``: nobody wants to know.
     """
     wanted = [text.encode() for text in texts]
     days: dict[int, list[DayFile]] = {}
@@ -90,27 +73,19 @@ def newest_lines(
             if since_ns is None or file.day >= day_of(since_ns):
                 days.setdefault(file.day, []).append(file)
     for day in sorted(days, reverse=True):
-        lines = [line for file in days[day] for line in _parsed(file, kinds, wanted)]
+        found = [raw for file in days[day] for raw in matching(read_sound(file, left_out), kinds, wanted)]
+        lines = list(map(parse, found))
         lines.sort(key=lambda line: (line.at_ns, line.seq), reverse=True)
         for line in lines:
             if (since_ns is None or line.at_ns >= since_ns) and (until_ns is None or line.at_ns < until_ns):
                 yield line
 
 
-def _parsed(file: DayFile, kinds: Collection[str], texts: Sequence[bytes]) -> Iterator[Line]:
-    for raw in matching(day_bytes(file), kinds, texts):
-        try:
-            yield parse(raw)
-        except DataError as error:
-            raise DataError(f"{file.path}: {error}; tradecore replay names all that is wrong") from error
-
-
 def newest_ns(folder: Path) -> int | None:
-    """The newest market time in the journal's last lines; ``None`` for an empty one."""
+    """The newest market time in the journal's last sound lines; ``None`` for an empty one."""
     found = []
     for taxonomy in Taxonomy:
-        files = list_files(folder, taxonomy)
-        for file in reversed(files):
+        for file in reversed(list_files(folder, taxonomy)):
             tail = _tail(file)
             if tail is not None:
                 found.append(parse(tail).at_ns)
@@ -119,16 +94,17 @@ def newest_ns(folder: Path) -> int | None:
 
 
 def _tail(file: DayFile, window: int = 1 << 18) -> bytes | None:
-    """The last whole line of a file; ``None`` where it has none."""
-    if file.packed:
-        data = day_bytes(file)
-    else:
-        with file.path.open("rb") as raw:
-            size = raw.seek(0, 2)
-            raw.seek(max(0, size - window))
-            data = raw.read()
-        if b"\n" not in data[:-1] and size > window:
-            data = day_bytes(file)
-        data = data[: data.rfind(b"\n") + 1]
-    lines = data.rstrip(b"\n")
-    return lines[lines.rfind(b"\n") + 1 :] or None
+    """The last sound line of a file; ``None`` where it has none."""
+    if not file.packed:
+        try:
+            with file.path.open("rb") as raw:
+                raw.seek(max(0, raw.seek(0, 2) - window))
+                lines = raw.read().split(b"\n")[:-1]
+        except FileNotFoundError:
+            lines = []  # packed between the listing and now
+        for line in reversed(lines):
+            taken = unseal(line + b"\n")
+            if taken is not None and taken.sound:
+                return line
+    data = read_sound(file).rstrip(b"\n")
+    return data[data.rfind(b"\n") + 1 :] or None

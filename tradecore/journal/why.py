@@ -7,7 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tradecore.journal.day_index import LeftOut, mark_of
 from tradecore.journal.files import DayFile, day_of, list_files
+from tradecore.journal.sound import tell
 from tradecore.journal.why_day import (
     Cell,
     Day,
@@ -52,6 +54,8 @@ class Why(NamedTuple):
     """By outcome, guest and limit, the most frequent first."""
     line: tuple[Point, ...]
     """The margins over time; empty where all symbols were asked about."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Lines that could not be counted."""
 
     @property
     def refused(self) -> int:
@@ -67,14 +71,13 @@ def why(journal: Path, since_ms: int, until_ms: int, symbol: str | None = None) 
         since_ms: The first moment, market time. Spans are told whole: five minutes, or hours beyond a day.
         until_ms: The moment after the last.
         symbol: Only this symbol; ``None``: all.
-    Raises:
-        DataError: If a day's file cannot be read.
     """
     fine = until_ms - since_ms <= FINE_MS
     span_ms = SPAN_MS if fine else _HOUR_MS
     first_ms = since_ms // span_ms * span_ms
     cells: list[Cell] = []
     denials: list[Denial] = []
+    left_out: list[LeftOut] = []
     files = [file for file in list_files(journal, Taxonomy.DECISION) if file.day >= day_of(first_ms * 1_000_000)]
     for number, file in enumerate(files):
         if file.day * _DAY_MS >= until_ms:
@@ -83,9 +86,11 @@ def why(journal: Path, since_ms: int, until_ms: int, symbol: str | None = None) 
         whole = first_ms <= file.day * _DAY_MS and (file.day + 1) * _DAY_MS <= until_ms
         within = (first_ms, until_ms) if fine else None
         day = _day(journal, file, symbol, over=over, whole=whole and symbol is None, within=within)
+        tell(left_out, day.left_out)
         cells += [cell for cell in day.cells if fine or first_ms <= cell.start_ms < until_ms]
         denials += [denial for denial in day.denials if fine or first_ms <= denial.start_ms < until_ms]
-    return _sum(cells, denials, first_ms, until_ms, None if symbol is None else span_ms)
+    found = _sum(cells, denials, first_ms, until_ms, None if symbol is None else span_ms)
+    return found._replace(left_out=tuple(left_out))
 
 
 def _day(
@@ -105,8 +110,19 @@ def _day(
     return kept if kept is not None else _only(keep_day(journal, file), symbol)
 
 
-_read = lru_cache(maxsize=4)(read_day)
-"""The same day is asked for its sums and for its nearest misses."""
+def _read(file: DayFile, span_ms: int, within: tuple[int, int] | None, symbol: str | None) -> Day:
+    """Read a day; the same one is asked for its sums and for its nearest misses."""
+    try:
+        mark = mark_of(file)
+    except OSError:
+        return read_day(file, span_ms, within, symbol)  # packed between the listing and now, or damaged: it says so
+    return _read_once(file, mark, span_ms, within, symbol)
+
+
+@lru_cache(maxsize=4)
+def _read_once(file: DayFile, mark: str, span_ms: int, within: tuple[int, int] | None, symbol: str | None) -> Day:
+    """Read a day as it is under a mark: the day under way goes on."""
+    return read_day(file, span_ms, within, symbol)
 
 
 def _only(day: Day, symbol: str | None) -> Day:
@@ -115,6 +131,7 @@ def _only(day: Day, symbol: str | None) -> Day:
     return Day(
         tuple([cell for cell in day.cells if cell.symbol == symbol]),
         tuple([denial for denial in day.denials if denial.symbol == symbol]),
+        day.left_out,
     )
 
 
@@ -147,11 +164,7 @@ def _line(cells: Iterable[Cell], denials: Iterable[Denial]) -> tuple[Point, ...]
 
 
 def nearest(journal: Path, since_ms: int, until_ms: int, most: int) -> tuple[Cell, ...]:
-    """The symbols that came nearest to a condition without meeting it, the nearest first.
-
-    Raises:
-        DataError: If a day's file cannot be read.
-    """
+    """The symbols that came nearest to a condition without meeting it, the nearest first."""
     found: dict[str, Cell] = {}
     fine = until_ms - since_ms <= FINE_MS
     files = [file for file in list_files(journal, Taxonomy.DECISION) if file.day >= day_of(since_ms * 1_000_000)]

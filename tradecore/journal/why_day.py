@@ -7,17 +7,19 @@ answered without reading a month. A sum can always be made again from the day's 
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from tradecore.journal.day_index import FOLDER, LeftOut, mark_of, write_kept
 from tradecore.journal.files import DayFile, day_text
-from tradecore.journal.query_lines import day_bytes, matching
+from tradecore.journal.query_lines import matching
+from tradecore.journal.sound import sound_of
 
-FOLDER: Final = "index"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _HOUR_MS: Final = 3_600_000
 _DETAIL_MAX: Final = 160
 _KINDS: Final = ("candidate_outcomes", "decision_outcome", "refusals_again")
@@ -69,6 +71,10 @@ class Day(NamedTuple):
 
     cells: tuple[Cell, ...]
     denials: tuple[Denial, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """Lines that could not be counted."""
+    mark: str = ""
+    """Of the file that it was made of; empty where that could not be read to its end."""
 
     @property
     def nearest(self) -> dict[str, Cell]:
@@ -90,13 +96,12 @@ def read_day(
         span_ms: Length of the spans of time, > 0.
         within: Only what begins in this span of market time, the end not included; ``None``: the whole day.
         symbol: Only this symbol; ``None``: all.
-    Raises:
-        DataError: If the file or a line of it cannot be read.
     """
     cells: dict[tuple[int, str, str, str], Cell] = {}
     denials: dict[tuple[int, str, str, str, str, str], Denial] = {}
     texts = () if symbol is None else (b'"' + symbol.encode() + b'"',)
-    for raw in matching(day_bytes(file), _KINDS, texts):
+    sound = sound_of(file)
+    for raw in matching(sound.data, _KINDS, texts):
         line = orjson.loads(raw)
         data = line["data"]
         kind = line["kind"]
@@ -107,7 +112,7 @@ def read_day(
             _take_candidates(cells, data, span_ms, symbol)
         elif data["outcome"] != "INTENT_CREATED":
             _take_denial(denials, _denial(data) if kind == "decision_outcome" else _denials(data), span_ms)
-    return Day(tuple(cells.values()), tuple(denials.values()))
+    return Day(tuple(cells.values()), tuple(denials.values()), sound.left_out, sound.mark)
 
 
 def _take_candidates(
@@ -197,14 +202,12 @@ def index_path(journal: Path, file: DayFile) -> Path:
 
 
 def keep_day(journal: Path, file: DayFile) -> Day:
-    """Sum up a finished day and keep the sum; where it cannot be written it is made again the next time.
-
-    Raises:
-        DataError: If the day's file cannot be read.
-    """
+    """Sum up a finished day and keep the sum; where it cannot be written it is made again the next time."""
     day = read_day(file)
-    path = index_path(journal, file)
-    lines = [orjson.dumps({"version": _VERSION, "day": file.day}), orjson.dumps(_totals(day), tuple)]
+    if not day.mark:
+        return day
+    head = {"version": _VERSION, "day": file.day, "mark": day.mark, "left_out": day.left_out}
+    lines = [orjson.dumps(head, tuple), orjson.dumps(_totals(day), tuple)]
     by_symbol: dict[str, tuple[list[Cell], list[Denial]]] = {}
     for cell in day.cells:
         by_symbol.setdefault(cell.symbol, ([], []))[0].append(cell)
@@ -212,13 +215,7 @@ def keep_day(journal: Path, file: DayFile) -> Day:
         by_symbol.setdefault(denial.symbol, ([], []))[1].append(denial)
     # a record is written as the row of its fields
     lines += [orjson.dumps([symbol, *by_symbol[symbol]], tuple) for symbol in sorted(by_symbol)]
-    draft = path.with_name(f"{path.name}.tmp")
-    try:
-        path.parent.mkdir(exist_ok=True)
-        draft.write_bytes(gzip.compress(b"\n".join(lines) + b"\n", 6, mtime=0))
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)  # a folder that is only read: the answer is the same, only slower
+    write_kept(index_path(journal, file), gzip.compress(b"\n".join(lines) + b"\n", 6, mtime=0))
     return day
 
 
@@ -254,20 +251,22 @@ def kept_day(journal: Path, file: DayFile, symbol: str | None, *, hours: bool, n
         hours: Keep hours and symbols apart; else the day's totals are enough.
         nearest: In place of the totals the nearest miss of each symbol.
     Returns:
-        ``None`` where there is none, or it is of another version.
+        ``None`` where there is none, or it is of another version, or of another file than the one that is there.
     """
     try:
         raw = gzip.decompress(index_path(journal, file).read_bytes())
         head, totals, rest = raw.split(b"\n", 2)
-        if orjson.loads(head)["version"] != _VERSION:
+        known = orjson.loads(head)
+        if known["version"] != _VERSION or known["mark"] != mark_of(file):
             return None
-        if symbol is None and not hours:
-            cells, denials, near = orjson.loads(totals)
-            if nearest:
-                return Day(tuple([Cell(*cell) for cell in near]), ())
-            return Day(tuple([Cell(*cell) for cell in cells]), tuple([Denial(*one) for one in denials]))
-        return _of_symbols(rest, symbol)
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        left_out = tuple([LeftOut(*one) for one in known["left_out"]])
+        if symbol is not None or hours:
+            return _of_symbols(rest, symbol)._replace(left_out=left_out)
+        cells, denials, near = orjson.loads(totals)
+        if nearest:
+            return Day(tuple([Cell(*cell) for cell in near]), (), left_out)
+        return Day(tuple([Cell(*cell) for cell in cells]), tuple([Denial(*one) for one in denials]), left_out)
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError):
         return None  # whatever is wrong with it, it can be made again from the day itself
 
 

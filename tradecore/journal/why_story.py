@@ -8,13 +8,15 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from tradecore.journal.day_index import LeftOut
 from tradecore.journal.files import DayFile, list_files
-from tradecore.journal.query_lines import day_bytes, matching
+from tradecore.journal.query_lines import matching
 from tradecore.journal.read import Line, parse
+from tradecore.journal.sound import index_of, read_sound, tell
 from tradecore.model.events import Ids, Taxonomy
 
-_DAYS_AROUND: Final = 2
-"""Days after the first trace that are searched too: a life may cross midnight, and settle a day later."""
+_NAMED: Final = (Taxonomy.ORDER, Taxonomy.DECISION)
+"""Every life stands in these; what else belongs to it lies within a day of that."""
 _OF_ATTEMPT: Final = ("order_attempt", "order_ack", "order_fill", "order_cancel", "order_done", "order_failed")
 
 
@@ -57,25 +59,26 @@ class Story(NamedTuple):
     """All of it in order."""
 
 
-def story(journal: Path, name: str) -> Story | None:
+def story(journal: Path, name: str, left_out: list[LeftOut] | None = None) -> Story | None:
     """Find a life by the id of its intent, its signal or one of its orders.
 
+    Args:
+        left_out: Is given what the answer is given without; ``None``: nobody wants to know.
     Returns:
         ``None`` where the journal holds no such id.
-    Raises:
-        DataError: If a day's file cannot be read.
     """
-    day = _newest_day(journal, name)
-    if day is None:
+    days = _Days(journal, left_out)
+    lines = [line for line in days.newest(_marks(name)) if name in line.ids]
+    if not lines:
+        days.tell_all()
         return None
-    lines = [line for line in _around(journal, day, _marks(name)) if name in line.ids]
     # A venue may give a number twice, on two symbols: the newest is meant.
     intent = next((line.ids.intent for line in reversed(lines) if line.ids.intent), "")
     of_it = [line for line in lines if not intent or line.ids.intent == intent]
     decision = next((line.ids.decision for line in reversed(of_it) if line.ids.decision), "")
     # an order names its intent, an intent its signal: the rest of the life stands under those
     wanted = sorted({intent, decision} - {""}) or [name]
-    return _told(_around(journal, day, [one.encode() for one in wanted]), intent, decision)
+    return _told(days.all_with(wanted), intent, decision)
 
 
 def _marks(name: str) -> list[bytes]:
@@ -83,32 +86,65 @@ def _marks(name: str) -> list[bytes]:
     return [b'"%s":%s' % (key.encode(), orjson.dumps(name)) for key in Ids._fields]
 
 
-def _newest_day(journal: Path, name: str) -> int | None:
-    """The newest day with a line about an id: the small files of orders first, then the decisions."""
-    marks = _marks(name)
-    word = b":" + orjson.dumps(name)
-    for taxonomy in (Taxonomy.ORDER, Taxonomy.DECISION):
-        for file in reversed(list_files(journal, taxonomy)):
-            data = day_bytes(file)
-            if word not in data:
-                continue
-            found = (line for mark in marks if mark in data for line in matching(data, (), (mark,)))
-            if any(name in parse(line).ids for line in found):
-                return file.day
-    return None
+class _Days:
+    """A journal's files, each read once, and only where an id may stand in it.
 
+    Args:
+        left_out: Is given what is left out of the files that are read.
+    """
 
-def _around(journal: Path, day: int, texts: Sequence[bytes]) -> list[Line]:
-    files: list[DayFile] = []
-    for taxonomy in Taxonomy:
-        files += [file for file in list_files(journal, taxonomy) if day - 1 <= file.day < day + _DAYS_AROUND]
-    found: dict[int, Line] = {}
-    for file in files:
-        data = day_bytes(file)
-        for text in texts:
-            if text in data:
-                found.update((line.seq, line) for line in map(parse, matching(data, (), (text,))))
-    return sorted(found.values(), key=lambda line: (line.at_ns, line.seq))
+    def __init__(self, journal: Path, left_out: list[LeftOut] | None) -> None:
+        self._files: Final = {taxonomy: list_files(journal, taxonomy) for taxonomy in Taxonomy}
+        self._left_out = left_out
+        self._read: dict[Path, bytes] = {}
+
+    def newest(self, marks: Sequence[bytes]) -> list[Line]:
+        """Lines with one of some marks out of the newest file that has any: the small files of orders first."""
+        name = orjson.loads(marks[0].partition(b":")[2])
+        for taxonomy in _NAMED:
+            for file in reversed(self._files[taxonomy]):
+                if self._may_hold(file, name):
+                    found = self._lines(file, marks)
+                    if found:
+                        return found
+        return []
+
+    def all_with(self, names: Sequence[str]) -> list[Line]:
+        """All lines about some ids, in order."""
+        marks = [mark for name in names for mark in _marks(name)]
+        found: dict[int, Line] = {}
+        held: set[int] = set()
+        for taxonomy in _NAMED:
+            for file in self._files[taxonomy]:
+                if self._may_hold(file, *names):
+                    lines = self._lines(file, marks)
+                    found.update((line.seq, line) for line in lines)
+                    held.update([file.day] if lines else [])
+        around = {day + step for day in held for step in (-1, 0, 1)}
+        for taxonomy in Taxonomy:
+            for file in self._files[taxonomy]:
+                if taxonomy not in _NAMED and file.day in around:
+                    found.update((line.seq, line) for line in self._lines(file, marks))
+        return sorted(found.values(), key=lambda line: (line.at_ns, line.seq))
+
+    def tell_all(self) -> None:
+        """Name what is damaged anywhere: an id that was looked for everywhere may have stood there."""
+        for taxonomy in _NAMED:
+            for file in self._files[taxonomy]:
+                index = index_of(file)
+                if index is not None:
+                    tell(self._left_out, index.left_out)
+
+    def _may_hold(self, file: DayFile, *names: str) -> bool:
+        index = index_of(file)
+        return index is None or index.may_hold(*names)
+
+    def _lines(self, file: DayFile, marks: Sequence[bytes]) -> list[Line]:
+        if file.path not in self._read:
+            self._read[file.path] = read_sound(file, self._left_out)
+        data = self._read[file.path]
+        found = {raw for mark in marks if mark in data for raw in matching(data, (), (mark,))}
+        return sorted(map(parse, found), key=lambda line: line.seq)
 
 
 def _told(lines: Sequence[Line], intent: str, decision: str) -> Story:
