@@ -180,12 +180,12 @@ def test_r34_weight_of_others_and_bans_reach_the_limiter(opened):
     one = opened("binance")
     one.script.on("depth", {"lastUpdateId": 1, "bids": [], "asks": []}, X_MBX_USED_WEIGHT_1M="777")
     one.run(one.venue.market.book(SYMBOL))
-    assert one.limiter._weight == 777
+    assert one.limiter._minute.weight == 777
     one.script.on("depth", {"code": -1003, "msg": "Too many requests."}, 429, Retry_After="30")
     with pytest.raises(RetryableVenueError) as raised:
         one.run(one.venue.market.book(SYMBOL))
     assert raised.value.retry_after_s == 30.0
-    assert one.limiter.banned_until_ms == one.world.clock.now_ms() + 30_000
+    assert one.limiter.banned_until_ms == one.world.clock.now_ms() + 31_000
     kinds = [type(event).__name__ for event in one.events]
     assert "RateLimitHit" in kinds
     assert "ExchangeCall" in kinds

@@ -133,17 +133,16 @@ class CcxtMarketData:
             return await self._one_quote(wanted[0])  # a list of one makes ccxt expect another form of answer
         most = self.client.ways.ticker_list
         some = len(wanted) <= most
-        weight = self.client.weight_of("quotes_some" if some else "quotes_all")
-        if some and len(wanted) <= _FEW:
-            weight = min(weight, 2)
+        few = some and len(wanted) <= _FEW
         named = wanted if some or not most else None
-        await self.client.turn("quotes", Priority.DATA, weight)
+        operation = "quotes_few" if few else "quotes_some" if some else "quotes_all"
+        await self.client.turn(operation, Priority.DATA)
         asked = await self.client.ask("quotes", "", lambda exchange: exchange.fetch_tickers(named))
         tickers = self.client.usable(asked, "quotes")
         return self._quotes(wanted, tickers)
 
     async def _one_quote(self, symbol: str) -> Mapping[str, Quote]:
-        await self.client.turn("quotes", Priority.DATA, 2)
+        await self.client.turn("quote", Priority.DATA)
         asked = await self.client.ask("quotes", symbol, lambda exchange: exchange.fetch_ticker(symbol))
         return self._quotes([symbol], {symbol: self.client.usable(asked, f"quote {symbol}")})
 
