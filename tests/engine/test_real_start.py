@@ -8,7 +8,6 @@ from decimal import Decimal
 import pytest
 
 from tradecore.app.plain import twin_plan
-from tradecore.app.session import STORE_FILE, TWIN_FILE
 from tradecore.clocks.clock import LoopClock
 from tradecore.clocks.ids import SeededChance
 from tradecore.clocks.loop import MarketLoop
@@ -23,6 +22,7 @@ from tradecore.model.events import (
 )
 from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.order import ATTEMPT_LIVE, AttemptState, NewOrder, Outcome
+from tradecore.model.places import STORE_FILE, TWIN_FILE
 from tradecore.model.units import Side, TimeInForce
 from tradecore.ports.venue import KeyRights
 from tradecore.testing.factories import (

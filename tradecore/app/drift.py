@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from tradecore.engine.desk import Desk
 from tradecore.model.events import ConfigDrift
 
 _EVERY_MS: Final = 60_000
@@ -45,3 +46,11 @@ def _digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return GONE
+
+
+def tell_drift(desk: Desk, drift: ConfigDrift) -> None:
+    """Tell people, too, that a settings file is no longer what the run goes by."""
+    desk.note(drift)
+    back = drift.digest_now == drift.digest_at_start
+    said = "is again what this run read at its start" if back else "changed: not in force before the next start"
+    desk.alert("config_drift", "info" if back else "warning", f"{drift.file} {said}", resolved=back)

@@ -14,20 +14,21 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tradecore import __version__
-from tradecore.app.drift import SettingsWatch
+from tradecore.app.drift import SettingsWatch, tell_drift
 from tradecore.app.floor import FloorMaker, TwinMaker
 from tradecore.app.handing import resources_of, secrets_of
 from tradecore.app.operating import Reading
 from tradecore.app.plain import engine_config, retention_days
 from tradecore.app.prepare import Prepared, state_folder
 from tradecore.app.signals import ProcessSignals
-from tradecore.app.wire import Wire
+from tradecore.app.wire import Door, Wire
+from tradecore.app.writing import open_writer
 from tradecore.clocks.clock import LoopClock
 from tradecore.clocks.ids import RandomIds, SeededChance, SeededIds
 from tradecore.clocks.loop import MarketLoop
 from tradecore.clocks.loop import run as run_on
 from tradecore.clocks.scheduler import install as install_market_time
-from tradecore.engine.desk import Desk, Outside
+from tradecore.engine.desk import Outside
 from tradecore.engine.engine import Engine
 from tradecore.engine.lifecycle import Coordinator
 from tradecore.engine.summary import Known, before, summary
@@ -39,15 +40,15 @@ from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
 from tradecore.journal.opening import EventJournal, open_journal
 from tradecore.journal.uncaught import Uncaught
-from tradecore.model.events import AlertFired, ConfigChange, ConfigDrift, ConfigSnapshot, SessionEnded
-from tradecore.model.places import HANG_FILE, JOURNAL_FOLDER, LOG_FILE, STORE_FILE, TWIN_FILE
+from tradecore.model.events import AlertFired, ConfigChange, ConfigSnapshot, SessionEnded
+from tradecore.model.places import HANG_FILE, JOURNAL_FOLDER, LOG_FILE, TWIN_FILE
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import RunId
 from tradecore.ports.clock import Clock, Ids
 from tradecore.ports.store import Loaded, Store
-from tradecore.store.database import sqlite_url
+from tradecore.store.holder import Holder, this_process
 from tradecore.store.instance import InstanceLock
-from tradecore.store.opening import open_store
+from tradecore.store.lease import Renewing
 
 
 class Screen(Protocol):
@@ -98,7 +99,8 @@ def execute(
         lock.take()
         try:
             loop = MarketLoop(prepared.settings.run.scale)
-            session = Session(prepared, folder, kept is not None, started, last=last, maker=maker)
+            holder = this_process(lock.identity)
+            session = Session(prepared, folder, kept is not None, started, last=last, maker=maker, holder=holder)
             return run_on(session.run(loop, screen), loop)
         finally:
             lock.release()
@@ -116,6 +118,7 @@ class Session:
         started: Monotonic second at which the run began.
         around_store: Puts something between engine and store; ``None``: nothing.
         maker: Makes venue and feed; ``None``: the embedded venue.
+        holder: Who runs it, with the lock of the folder; ``None``: this process, and somebody else sees to the folder.
     """
 
     def __init__(
@@ -128,8 +131,10 @@ class Session:
         around_store: Callable[[Store], Store] | None = None,
         last: bool = False,
         maker: FloorMaker | None = None,
+        holder: Holder | None = None,
     ) -> None:
         self._last = last
+        self._holder = holder if holder is not None else this_process()
         self._prepared = prepared
         self._settings = prepared.settings
         self._folder = folder
@@ -169,11 +174,13 @@ class Session:
         async with AsyncExitStack() as stack:
             clock = LoopClock(loop, loop.epoch_ms or self._maker.epoch_ms(self._prepared, self._folder))
             wire = Wire(clock)
-            store = self._open_store(wire)
+            store, lease = self._open_store(wire)
             stack.push_async_callback(store.close)
             loaded = store.load()
             self._check_market(loaded)
             run = self._new_run(loaded, clock)
+            if lease is not None:
+                lease.name_run(run.run_id)
             journal = self._open_journal(stack, run, clock)
             wire.connect(journal)
             stack.push_async_callback(journal.close, self._settings.shutdown.phase_s)
@@ -191,6 +198,7 @@ class Session:
                 Outside(
                     clock=clock, ids=self._ids(run, clock), chance=SeededChance(run.seed), store=store, journal=wire,
                     venue=floor.venue, feed=floor.feed, limiter=floor.limiter, calls=calls, hints=floor.hints,
+                    lease=lease,
                 ),
                 engine_config(self._settings, commands=self._kept or bool(self._settings.run.operators)),
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
@@ -209,13 +217,17 @@ class Session:
 
     # Opening --------------------------------------------------------------------------------------------------
 
-    def _open_store(self, wire: Wire) -> Store:
-        settings = self._settings.store
-        url = settings.url.get_secret_value() or sqlite_url(self._folder / STORE_FILE)
-        # what is gone with the run need not survive a power cut
-        synchronous = settings.synchronous if self._kept else "OFF"
-        store = open_store(url, inline=self._prepared.virtual, synchronous=synchronous, follower=wire.follow)
-        return store if self._around_store is None else self._around_store(store)
+    def _open_store(self, wire: Wire) -> tuple[Store, Renewing | None]:
+        """Open the store, and take the right to write it where it outlives the run.
+
+        Raises:
+            StateFolderError: Another process writes it, or its file cannot be written.
+        """
+        store = open_writer(
+            self._settings.store, self._folder, kept=self._kept, inline=self._prepared.virtual, follower=wire.follow,
+            holder=self._holder,
+        )  # fmt: skip
+        return (store if self._around_store is None else self._around_store(store)), store.lease
 
     def _check_market(self, loaded: Loaded) -> None:
         """A state belongs to one market and one venue: another's prices or orders would make its books nonsense.
@@ -299,7 +311,8 @@ class Session:
         self._keep_running(engine)
         if not desk.clock.virtual:
             self._watch(stack, engine)
-            engine.row_listeners.append(SettingsWatch(prepared.resolved.files, lambda drift: _drifted(desk, drift)).row)
+            watch = SettingsWatch(prepared.resolved.files, lambda drift: tell_drift(desk, drift))
+            engine.row_listeners.append(watch.row)
         await self._take_hang(engine)
         relay.start()
         await self._until_stopped(engine, run, engine.start(run, prepared.plugins, __version__))
@@ -419,24 +432,3 @@ async def _say_interrupted(engine: Engine, run: Run) -> None:
     async with desk.transaction() as work:
         work.put(run._replace(ended_ms=desk.clock.now_ms(), reason=engine.stop_reason))
         work.tell(SessionEnded(run.run_id, engine.stop_reason, ("start",), dict(desk.tally.errors)))
-
-
-def _drifted(desk: Desk, drift: ConfigDrift) -> None:
-    """Tell people, too, that a settings file is no longer what the run goes by."""
-    desk.note(drift)
-    back = drift.digest_now == drift.digest_at_start
-    said = "is again what this run read at its start" if back else "changed: not in force before the next start"
-    desk.alert("config_drift", "info" if back else "warning", f"{drift.file} {said}", resolved=back)
-
-
-class Door:
-    """Carries quarantines to the engine, which is made after the door is."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.engine: Engine | None = None
-
-    def quarantined(self, plugin: str, hook: str, faults: int, last: str) -> None:
-        """Hand a quarantine on."""
-        assert self.engine is not None, "guests are asked by the engine"
-        self.engine.quarantined(plugin, hook, faults, last)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tradecore.engine.engine import Engine
 from tradecore.hooks.relay import EventRelay
 from tradecore.journal.opening import EventJournal
 from tradecore.model.events import NO_IDS, BookedEvent, Ids, Stamped, UncaughtException
@@ -85,3 +86,16 @@ class Wire:
     async def close(self, timeout_s: float) -> bool:
         """Flush and end the journal; False if the time ran out."""
         return await self.journal.close(timeout_s)
+
+
+class Door:
+    """Carries quarantines to the engine, which is made after the door is."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.engine: Engine | None = None
+
+    def quarantined(self, plugin: str, hook: str, faults: int, last: str) -> None:
+        """Hand a quarantine on."""
+        assert self.engine is not None, "guests are asked by the engine"
+        self.engine.quarantined(plugin, hook, faults, last)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from tradecore.engine.books import Books
 from tradecore.engine.config import EngineConfig
 from tradecore.engine.recent import RecentFills
-from tradecore.errors import DuplicateRecord, RetryableVenueError, StoreError, VenueRefused
+from tradecore.errors import DuplicateRecord, LeaseLost, RetryableVenueError, StoreError, VenueRefused
 from tradecore.hooks.calls import Calls
 from tradecore.model.events import NO_IDS, AlertFired, Ids, Stamped, UncaughtException
 from tradecore.model.fill import Fill
@@ -26,6 +26,7 @@ from tradecore.model.instrument import Instrument
 from tradecore.model.intent import Intent, IntentRow, Reservation
 from tradecore.model.order import Attempt
 from tradecore.model.position import Position
+from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, Posting, Row
 from tradecore.model.units import ONE, ClientOrderId, IntentId, PositionId, price_of
 from tradecore.ports.clock import Chance, Clock
@@ -33,6 +34,7 @@ from tradecore.ports.clock import Ids as IdSource
 from tradecore.ports.feed import Feed
 from tradecore.ports.hints import AccountHints
 from tradecore.ports.journal import Journal
+from tradecore.ports.lease import Lease
 from tradecore.ports.limiter import Limiter
 from tradecore.ports.store import Store
 from tradecore.ports.venue import Venue
@@ -54,6 +56,8 @@ class Outside(NamedTuple):
     calls: Calls
     hints: AccountHints | None = None
     """What the venue pushes of our account; ``None``: it pushes nothing."""
+    lease: Lease | None = None
+    """The right to write the store; ``None``: nobody else can write it."""
 
 
 class Tally:
@@ -93,6 +97,7 @@ class Desk:
         self.limiter = outside.limiter
         self.calls = outside.calls
         self.hints = outside.hints
+        self.lease = outside.lease
         self.config = config
         self.books = Books()
         self.tally = Tally()
@@ -108,6 +113,10 @@ class Desk:
         """Told of each alert (name, severity, text) as it is fired, whatever becomes of the journal; must not wait."""
         self.trouble_listeners: list[Callable[[str, str], None]] = []
         """Told what kind of trouble the venue named, as ``AUTH``, and in which words; must not wait."""
+        self.lease_lost = ""
+        """Who has taken the store over; empty as long as nobody is known to have."""
+        self.lease_listeners: list[Callable[[], None]] = []
+        """Told once when the lease is lost; must not wait."""
         self.booked_sequence = 0
         """Sequence of the newest event that the store has taken in this run."""
         self._books_lock = asyncio.Lock()
@@ -192,6 +201,9 @@ class Desk:
             booked = await self.store.commit(work.rows, work.events)
         except DuplicateRecord:
             raise
+        except LeaseLost as error:
+            self._lose_lease(str(error))
+            raise
         except StoreError as error:
             self._store_fails(str(error))
             raise
@@ -207,6 +219,31 @@ class Desk:
         elif self._store_down and not why:
             self.alert("store_available", "info", "the store takes rows again")
         self._store_down = bool(why)
+
+    @property
+    def holds(self) -> bool:
+        """False where another process may write the store by now: looked at right before the venue is told anything."""
+        return not self.lease_lost and (self.lease is None or self.lease.fresh)
+
+    async def keep_lease(self) -> None:
+        """Renew the lease for as long as it is ours; busy stores renew it with their commits."""
+        while self.lease is not None and not self.lease_lost:
+            await self.clock.sleep(self.lease.renew_s * self.config.time_scale)
+            try:
+                await self.lease.renew()
+            except LeaseLost as error:
+                self._lose_lease(str(error))
+            except StoreError as error:
+                self._store_fails(str(error))
+
+    def _lose_lease(self, text: str) -> None:
+        """Alarm once, and have the run end: whoever holds the store leads what is under way."""
+        if self.lease_lost:
+            return
+        self.lease_lost = text
+        self.alert("lease_lost", "critical", f"{Reason.LEASE_LOST}: {text}; nothing more is sent from here")
+        for listener in self.lease_listeners:
+            listener()
 
     async def remember(self, key: str, text: str) -> None:
         """Keep one small fact durably; an empty text forgets it."""
@@ -233,6 +270,8 @@ class Desk:
 
     def report_uncaught(self, where: str, error: BaseException) -> None:
         """Make an exception that nobody expected an event, and count it."""
+        if isinstance(error, LeaseLost):
+            return  # told already, once; each task meets it
         self.tally.errors[type(error).__name__] += 1
         text = "".join(traceback.format_exception(error))
         self.note(UncaughtException(where, type(error).__name__, str(error), text))

@@ -110,6 +110,7 @@ class Engine:
         self._journal_at, self._booked_at = -1, -1
         self._dropped = 0
         self._row_lock = asyncio.Lock()
+        desk.lease_listeners.append(lambda: self.request_stop(str(Reason.LEASE_LOST)))
         self.settler.listeners += [self._touched, self.teller.fills, MarkOuts(desk).fills, self.fill_watch.fills]
         self.row_listeners: list[Callable[[int], None]] = []
         """Told of each row's close as soon as it is taken; they must not wait."""
@@ -133,6 +134,8 @@ class Engine:
         desk = self.desk
         self._started_s = desk.clock.monotonic_s()
         self.teller.start()
+        if not desk.clock.virtual:  # there nothing waits: commits come all the time, and renew it where it is due
+            desk.spawn(desk.keep_lease(), "lease")
         startup = Startup(
             desk,
             execution=self.execution,

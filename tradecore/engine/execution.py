@@ -19,7 +19,7 @@ from tradecore.engine.sending import Asked, End, Sender, remaining_of
 from tradecore.engine.settle import Settler
 from tradecore.engine.tell import Teller
 from tradecore.engine.verdict import denial_of, guards_event, locked
-from tradecore.errors import StoreError
+from tradecore.errors import LeaseLost, StoreError
 from tradecore.model.events import PriceSnapshot
 from tradecore.model.intent import Cap, Intent, IntentRow
 from tradecore.model.order import (
@@ -109,6 +109,8 @@ class Execution:
                     continue
                 row = await end_intent(desk, self._settler, intent_id, end.reason, end.detail)
                 break
+            except LeaseLost:
+                return  # it stands in the store as it stood: whoever holds that now leads it to its end
             except StoreError as error:
                 # Nothing became durable, so nothing was sent on it. What stands at the venue is looked up again
                 # once the store is back; until then the intent and its money stay where they are.

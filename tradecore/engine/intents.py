@@ -31,6 +31,7 @@ _STATE_OF = {
     Reason.GUEST_FAULT: IntentState.FAILED,
     Reason.ROUTER_MISSING: IntentState.FAILED,
     Reason.STORE_UNAVAILABLE: IntentState.FAILED,
+    Reason.LEASE_LOST: IntentState.FAILED,
     Reason.INTENT_EXPIRED: IntentState.EXPIRED,
     Reason.OPERATOR: IntentState.CANCELED,
     Reason.SHUTDOWN: IntentState.CANCELED,

@@ -20,6 +20,9 @@ EXIT_OK = 0
 EXIT_PENDING = 3
 """Orders are UNKNOWN or deliberately kept; they are listed."""
 EXIT_PHASE = {"guests": 41, "venue": 42, "journal": 43, "store": 44, "engine": 45}
+EXIT_LEASE = 46
+"""Another process took the store over: it leads what is pending."""
+_LEASE = "lease"
 """Exit code by the phase that failed, where nothing is pending."""
 _VIRTUAL_SETTLE_S = 300.0
 """On virtual time waiting costs nothing: give every UNKNOWN its fence and look-ups."""
@@ -35,7 +38,9 @@ class Left(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """0, 3 with something pending, else the code of the first failed phase."""
+        """0, 46 where another process took over, 3 with something pending, else the code of the first failed phase."""
+        if _LEASE in self.failed_phases:
+            return EXIT_LEASE
         if self.pending:
             return EXIT_PENDING
         return EXIT_PHASE[self.failed_phases[0]] if self.failed_phases else EXIT_OK
@@ -65,6 +70,8 @@ class Coordinator:
         if not engine.stop_reason:
             engine.request_stop("ended")
         engine.jobs.stop()
+        if desk.lease_lost:
+            return await self._make_way()
         if not config.keep_orders:
             engine.execution.cancel_entries(Reason.SHUTDOWN)
         settle_s = _VIRTUAL_SETTLE_S if desk.clock.virtual else (config.total_ms - 2 * config.phase_ms) / 1_000
@@ -73,7 +80,19 @@ class Coordinator:
         await self._phase("venue", self._last_look, config.phase_ms / 1_000)
         await self._end_tasks()
         await self._phase("store", self._say_ended, config.phase_ms / 1_000)
-        return Left(engine.stop_reason, tuple(self._failed), tuple(self._pending()))
+        return self._left()
+
+    async def _make_way(self) -> Left:
+        """End without another word to venue and store: both are somebody else's now."""
+        desk = self._engine.desk
+        await self._phase("guests", self._tell_guests, desk.config.phase_ms / 1_000)
+        await self._end_tasks()
+        self._engine.pipeline.finish()
+        return self._left()
+
+    def _left(self) -> Left:
+        lost = (_LEASE,) if self._engine.desk.lease_lost else ()
+        return Left(self._engine.stop_reason, (*lost, *self._failed), tuple(self._pending()))
 
     async def _phase(
         self, name: str, work: Callable[[], Awaitable[None]], seconds: float, *, required: bool = True

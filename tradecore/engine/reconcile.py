@@ -112,6 +112,8 @@ class Reconciler:
             work.tell(DuplicateOrderFound(report.symbol, report.wire_id, f"{report.status} without a row, cancelled"))
         desk.alert("orphan_order", "critical", f"{report.symbol} {report.wire_id}")
         await desk.limiter.acquire(Priority.CANCEL, weight=desk.venue.weight_of("cancel"))
+        if not desk.holds:
+            return
         await desk.venue.cancel(report.symbol, report.wire_id, report.venue_order_id)
 
     async def _foreign(self, report: OrderReport) -> None:

@@ -258,6 +258,8 @@ class Resolver:
 
     async def _send_cancel(self, attempt: Attempt) -> None:
         await self._desk.limiter.acquire(Priority.CANCEL, weight=self._desk.venue.weight_of("cancel"))
+        if not self._desk.holds:
+            return  # CANCELING is written: whoever holds the store now asks for it again
         answer = await self._desk.venue.cancel(attempt.symbol, attempt.wire_id, attempt.venue_order_id)
         self._desk.slow_down(answer.error_class, answer.retry_after_s)
         self._desk.trouble(answer.error_class, answer.detail)

@@ -162,9 +162,19 @@ class Sender:
             request.post_only,
         )  # fmt: skip
         # Shielded: a cancelled task must not lose the answer of a request that is already under way.
-        placement = await asyncio.shield(asyncio.ensure_future(desk.venue.place(order)))
+        placement = await asyncio.shield(asyncio.ensure_future(self._place(order)))
         await self._judge(sending, placement)
         return placement
+
+    async def _place(self, order: NewOrder) -> Placement:
+        """Send once, unless another process may hold the store: a machine that stood still is replaced (INV-14, F36).
+
+        What is signed after this look is bounded by the venue's receive window, and it is written as SENDING: whoever
+        took the store over looks it up until its fence.
+        """
+        if not self._desk.holds:
+            return Placement(PlacementKind.NOT_SENT, Reason.LEASE_LOST, detail="the lease ran out before the send")
+        return await self._desk.venue.place(order)
 
     def _late_stop(self, intent: Intent) -> Reason | None:
         """Look once more, after the wait for a turn, at what may have changed meanwhile (INV-11, INV-15)."""

@@ -73,7 +73,7 @@ class Startup:
         desk.books.load(loaded)
         desk.recent.restore(loaded.recent)
         report = self._sweeping.report("start")
-        await report.step(1, "instance", _text(f"run {run.number} on this state, its lock taken before it was opened"))
+        await report.step(1, "instance", _text(self._instance(run)))
         await report.step(2, "store and journal", lambda: self._sequences(loaded))
         await report.step(3, "clock", lambda: self._insist("time", self._skew.check_start))
         await report.step(4, "instruments and key", self._instruments_and_key)
@@ -97,6 +97,11 @@ class Startup:
         self._take_up()
 
     # 1 to 5 ---------------------------------------------------------------------------------------------------
+
+    def _instance(self, run: Run) -> str:
+        text = f"run {run.number} on this state, its lock taken before it was opened"
+        lease = self._desk.lease
+        return text if lease is None else f"{text}; lease of epoch {lease.epoch}, renewed each {lease.renew_s:g} s"
 
     async def _sequences(self, loaded: Loaded) -> str:
         """Compare how far store and journal have come: a store behind its journal was put back to an older copy."""

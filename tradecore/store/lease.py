@@ -223,6 +223,10 @@ class Renewing:
         self._lease = lease
         self._renew = renew
 
+    def name_run(self, run_id: str) -> None:
+        """Have the next transaction write down which run holds it."""
+        self._lease.name_run(run_id)
+
     @property
     def epoch(self) -> int:
         """Number of this taking."""
@@ -246,4 +250,3 @@ class Renewing:
             StoreError: The store did not answer.
         """
         await self._renew()
-
