@@ -29,6 +29,9 @@ NOW = 1_700_000_000_000
 LOW, NORMAL, HIGH = Tier.LOW_TRUST, Tier.NORMAL, Tier.HIGH_TRUST
 
 
+HOUR_MS = 3_600_000
+
+
 def guest(**values):
     return AdaptiveIntensity(AdaptiveIntensity.Settings.model_validate(values))
 
@@ -150,6 +153,16 @@ def test_r37_the_breaker_leads_to_low_trust_from_any_tier(state):
     again, _ = look(guest(), trades(300, 0), low.state, state, NOW + 900)
     assert again.state is None
     assert look(guest(), trades(300, 0), low.state, now_ms=NOW + 900)[0].state is None
+
+
+def test_r37_what_was_won_before_a_second_trip_of_the_breaker_counts_no_more():
+    first, _ = look(guest(), (), at_tier(LOW, NOW - 1), TradingState.REDUCING, NOW)
+    won = trades(299, 0, NOW + 1_000)
+    assert look(guest(), won, first.state, now_ms=NOW + HOUR_MS)[0].state is None
+    second, _ = look(guest(), won, first.state, TradingState.REDUCING, NOW + 2 * HOUR_MS)
+    assert second.state == {"tier": "LOW_TRUST", "since_ms": NOW + 2 * HOUR_MS, "why": "trading is REDUCING"}
+    more = (*won, *trades(1, 0, NOW + 3 * HOUR_MS))
+    assert look(guest(), more, second.state, now_ms=NOW + 4 * HOUR_MS)[0].state is None
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ class AdaptiveIntensity:
         if portfolio.state is TradingState.ACTIVE:
             now = moved(before, portfolio.closed, self._rules, now_ms)
         else:
-            now = lowered(before, f"trading is {portfolio.state}", now_ms)
+            now = lowered(before, portfolio.closed, f"trading is {portfolio.state}", now_ms)
         # The tier's values are asked for every time: the core passes over those in force, and a lifted quarantine or a
         # value that another guest moved is put right by itself.
         return JobAnswer(tunes=self._tunes(now), state=None if last == now.state else now.state)

@@ -81,14 +81,16 @@ def moved(standing: Standing, closed: Sequence[ClosedPosition], rules: Rules, no
     return standing
 
 
-def lowered(standing: Standing, why: str, now_ms: int) -> Standing:
+def lowered(standing: Standing, closed: Sequence[ClosedPosition], why: str, now_ms: int) -> Standing:
     """Fall to the lowest tier; one that stands there already stays, and counts its trades anew.
 
-    Counting anew matters: what was won before the breaker tripped is no reason to trust again.
+    Counting anew matters: what was won before the breaker tripped is no reason to trust again, at its second trip as
+    little as at its first.
     """
-    if standing.tier is Tier.LOW_TRUST:
-        return standing if standing.why == why else Standing(Tier.LOW_TRUST, now_ms, why)
-    return _step(standing, Tier.LOW_TRUST, why, now_ms)
+    if standing.tier is not Tier.LOW_TRUST:
+        return _step(standing, Tier.LOW_TRUST, why, now_ms)
+    counted = any(one.closed_ms > standing.since_ms for one in closed)
+    return Standing(Tier.LOW_TRUST, now_ms, why) if counted or standing.why != why else standing
 
 
 def _step(standing: Standing, tier: Tier, why: str, now_ms: int) -> Standing:

@@ -59,6 +59,22 @@ def test_r36_money_is_per_minute_whatever_the_rows_are():
     assert guest(window="10m").signal(frame, range(2, 3)).value[0, 0] == 100
 
 
+@pytest.mark.parametrize("cents", range(1, 500, 7))
+def test_r36_exactly_the_minimum_passes_whatever_the_floats(cents):
+    price = round(cents / 100, 2)
+    frame = frame_of([price] * 60, volume=[0.1] * 60)
+    wishes = guest(min_quote_per_minute=Decimal(cents) / 1000).signal(frame, range(59, 60))
+    assert wishes.hits()[0, 0]
+    less = guest(min_quote_per_minute=Decimal(cents) / 1000 + Decimal("0.000001"))
+    assert not less.signal(frame, range(59, 60)).hits()[0, 0]
+
+
+def test_r36_zero_volume_is_traded_money_of_nothing_and_not_unknown():
+    frame = frame_of([10.0] * 3, volume=[0.0] * 3)
+    assert guest(window="3m").signal(frame, range(2, 3)).value[0, 0] == 0.0
+    assert not guest(window="3m").signal(frame, range(2, 3)).hits()[0, 0]
+
+
 def test_r36_rows_without_data_count_as_nothing_traded_and_never_pass():
     frame = frame_of([10, NAN, 10, NAN], volume=[30, NAN, 30, NAN])
     wishes = guest(window="3m", min_quote_per_minute=0).signal(frame, range(4))

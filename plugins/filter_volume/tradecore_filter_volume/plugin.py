@@ -15,6 +15,8 @@ from tradecore.market.frame import window_ms
 from tradecore.market.indicators import simple_mean
 
 _MINUTE_MS = 60_000
+#: Money is kept to so many decimals, so that what is traded exactly at the minimum counts as on it.
+_MONEY_DECIMALS = 9
 
 
 class FilterVolume:
@@ -76,9 +78,8 @@ class FilterVolume:
         # a row without data is one in which nothing was traded: it counts as 0, else thin coins would look busy
         there = range(rows.start - first, rows.stop - first)
         mean = simple_mean(np.nan_to_num(traded, nan=0.0), there, window)
-        value = np.where(
-            np.isnan(frame.close[rows.start : rows.stop]), np.nan, mean * (_MINUTE_MS / frame.timeframe_ms)
-        )
+        money = np.round(mean * (_MINUTE_MS / frame.timeframe_ms), _MONEY_DECIMALS)
+        value = np.where(np.isnan(frame.close[rows.start : rows.stop]), np.nan, money)
         return Wishes(
             value=value,
             op=">=",

@@ -114,7 +114,7 @@ def test_r32_stops_of_one_symbol_pause_it():
     far = portfolio_of(closed(8), closed(1))
     assert hits(made, far) == []
     near = portfolio_of(closed(6.5), closed(1))
-    assert hits(made, near) == [("stops 2 in 6h: 2 stops within 6h", D(HOUR))]
+    assert hits(made, near) == [("stops 2 in 6h for 2h: 2 stops within 6h", D(HOUR))]
     assert hits(made, near, "B/USDT") == []
     assert hits(made, near, now_ms=NOW + HOUR) == []
 
@@ -131,14 +131,16 @@ def test_r32_stops_of_all_symbols_pause_all():
     made = guest(stop_guard_stops=2, stop_guard_scope="all")
     books = portfolio_of(closed(1.5), closed(1, symbol="B/USDT"))
     assert len(hits(made, books, "C/USDT")) == 1
-    assert proposed(made, books).locks == (Lock("*", "2 stops within 6h", "", NOW + HOUR, "stops 2 in 6h", NOW - HOUR),)
+    assert proposed(made, books).locks == (
+        Lock("*", "2 stops within 6h", "", NOW + HOUR, "stops 2 in 6h for 2h", NOW - HOUR),
+    )
 
 
 def test_r32_a_symbol_that_loses_is_paused_after_enough_trades():
     made = guest(low_profit_trades=2, low_profit_pct="0.5", low_profit_window="24h", low_profit_pause="3h")
     won, lost = closed(5, Reason.TAKE_PROFIT, "2", share=0.02), closed(1, share=-0.016)
     ((limit, left),) = hits(made, portfolio_of(won, lost))
-    assert limit == "low profit in 24h: 2 trades brought 0.40 %, wanted 0.5 %"
+    assert limit == "low profit 2 in 24h under 0.5 % for 3h: 2 trades brought 0.40 %, wanted 0.5 %"
     assert left == D(2 * HOUR)
     assert hits(made, portfolio_of(lost)) == []
     assert hits(made, portfolio_of(won, lost._replace(return_ratio=-0.01))) == []
@@ -222,6 +224,22 @@ def test_what_the_job_writes_down_is_what_the_gate_refuses(seed):
         assert {limit for limit, _ in hits(made, books, symbol)} == expected
         assert {limit for limit, _ in hits(made, books._replace(locks=locks), symbol)} == expected
     assert all(lock.expires_ms > NOW for lock in locks)
+
+
+def test_r32_the_longer_pause_of_two_instances_holds_whatever_the_other_says():
+    """One is over, lifted or known already: the other's lock binds all the same, before its job has written it."""
+    short = guest(stop_guard_stops=1, stop_guard_pause="30m", low_profit_trades=1, low_profit_pause="30m")
+    long = guest(stop_guard_stops=1, stop_guard_pause="8h", low_profit_trades=1, low_profit_pause="8h")
+    found = (closed(0.2), closed(0.1))
+    known = tuple(lock._replace(plugin="short") for lock in proposed(short, portfolio_of(*found)).locks)
+    assert len(known) == 2
+    lifted = tuple(lock._replace(expires_ms=NOW) for lock in known)
+    for locks in ((), known, lifted):
+        told = {limit for limit, _ in hits(long, portfolio_of(*found, locks=locks))}
+        assert {name for name in told if "for 8h" in name} == {
+            "stops 1 in 6h for 8h: 1 stops within 6h",
+            "low profit 1 in 24h under 0 % for 8h: 2 trades brought -2.00 %, wanted 0 %",
+        }
 
 
 # Sessions ----------------------------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ class Protections:
     def _drawdown_lock(self, fall: Decimal, now_ms: int) -> Lock:
         limit = canonical(self.settings.drawdown_pct)
         reason = f"equity {fall.quantize(_CENT)} % below its peak of {self._peak.text}, limit {limit} %"
-        rule = f"drawdown {limit} % in {self._peak.text}"
+        rule = f"drawdown {limit} % in {self._peak.text} for {self._pause.text}"
         return Lock(EVERY_SYMBOL, reason, "", now_ms + self._pause.ms, rule, now_ms)
 
     def _locks(self, portfolio: Portfolio, now_ms: int) -> Iterator[Lock]:

@@ -1,4 +1,8 @@
-"""The rules over finished positions: pure functions from what was closed to locks."""
+"""The rules over finished positions: pure functions from what was closed to locks.
+
+A rule's name holds all its settings: with other settings it is another rule, so that several instances of the plugin
+never take each other's locks for their own.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +71,7 @@ def stop_locks(closed: Sequence[ClosedPosition], guard: StopGuard, now_ms: int) 
     for one in _since(closed, now_ms - guard.pause.ms - guard.window.ms):
         if one.reason in STOPS and one.realised_pnl_quote < 0:
             times[EVERY_SYMBOL if guard.every_symbol else one.symbol].append(one.closed_ms)
-    rule = f"stops {guard.stops} in {guard.window.text}"
+    rule = f"stops {guard.stops} in {guard.window.text} for {guard.pause.text}"
     for symbol, moments in times.items():
         moments.sort()
         tripped = [
@@ -84,6 +88,7 @@ def low_profit_locks(closed: Sequence[ClosedPosition], rule: LowProfit, now_ms: 
 
     The window ends with the symbol's newest trade; the pause begins there too.
     """
+    name = f"low profit {rule.trades} in {rule.window.text} under {canonical(rule.least_pct)} % for {rule.pause.text}"
     trades: dict[str, list[ClosedPosition]] = defaultdict(list)
     for one in _since(closed, now_ms - rule.pause.ms - rule.window.ms):
         trades[one.symbol].append(one)
@@ -95,7 +100,7 @@ def low_profit_locks(closed: Sequence[ClosedPosition], rule: LowProfit, now_ms: 
         brought = sum((Decimal(repr(one.return_ratio)) for one in within), Decimal(0)) * _HUNDRED
         if brought < rule.least_pct:
             reason = f"{len(within)} trades brought {brought:.2f} %, wanted {canonical(rule.least_pct)} %"
-            yield _lock(symbol, reason, last_ms, rule.pause, f"low profit in {rule.window.text}")
+            yield _lock(symbol, reason, last_ms, rule.pause, name)
 
 
 def _since(closed: Sequence[ClosedPosition], after_ms: int) -> Iterator[ClosedPosition]:
