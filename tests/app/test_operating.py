@@ -8,7 +8,8 @@ from pydantic import BaseModel, SecretStr
 from tradecore import Alert, Job, JobAnswer
 from tradecore.app.handing import check_operators, secrets_of
 from tradecore.errors import OperatorRefused, PluginLoadError, SettingsError
-from tradecore.model.events import AlertFired, OperatorCommand, PluginFault, TradingStateChanged
+from tradecore.model.events import AlertFired, LockEnded, OperatorCommand, PluginFault, TradingStateChanged
+from tradecore.model.lock import Lock
 from tradecore.model.units import TimeInForce
 from tradecore.testing.factories import (
     MINUTE_MS,
@@ -81,6 +82,58 @@ def test_r54_a_channel_commands_by_the_same_rows_with_its_name_on_them(tmp_path)
     assert played.violations() == ()
 
 
+def test_r54_a_channel_ends_the_run_as_the_command_line_does(tmp_path):
+    played = play(scene(Channel((10, "stop", "")).guest(), "run.operators=chat"), tmp_path)
+    (told,) = [one.event for one in played.notes(OperatorCommand)]
+    assert (told.verb, told.actor, told.reason, told.result) == ("stop", "chat/42", "told to", "stopping")
+    assert played.summary["ended"] == "told to"
+    assert played.exit_code == 0
+
+
+def test_r32_a_channel_lifts_locks_before_their_time(tmp_path):
+    def look(portfolio, market, last):
+        lock = Lock(A, "too many losses", "watch", market.now_ms + 60 * MINUTE_MS, "r", market.now_ms)
+        return JobAnswer(locks=(lock,), state={"n": 1}) if last is None else None
+
+    watcher = make_guest("watch", jobs=lambda: [Job("look", 60.0, look)])
+    channel = Channel((5, "unlock", "B/USDT"), (10, "unlock", A), (12, "unlock", "*"))
+    base = scene(channel.guest(), "run.operators=chat", buys={4: [A], 20: [A]})
+    played = play(base._replace(guests=[*base.guests, watcher]), tmp_path)
+    assert [one.event.result for one in played.notes(OperatorCommand)] == [
+        "no lock on 'B/USDT'", "lifted A/USDT (watch: too many losses)", "no lock on '*'",
+    ]  # fmt: skip
+    (ended,) = [one.event for one in played.notes(LockEnded)]
+    assert (ended.actor, ended.reason) == ("chat/42", "told to")
+    assert len(played.records.positions) == 1  # the wish of row 4 was refused, that of row 20 was not
+
+
+def test_inv18_a_channel_releases_what_is_in_quarantine_and_nothing_else(tmp_path):
+    asked = []
+
+    def look(portfolio, market, last):
+        asked.append(market.now_ms)
+        raise RuntimeError("broken")
+
+    broken = make_guest("broken", jobs=lambda: [Job("look", 60.0, look)])
+    asks = [
+        (20, "release", "brok"),
+        (20, "release", "broken.j"),
+        (21, "release", "broken.jobs"),
+        (30, "release", "broken"),
+    ]
+    channel = Channel(*asks)
+    base = scene(channel.guest(), "run.operators=chat")
+    played = play(base._replace(guests=[*base.guests, broken]), tmp_path)
+    assert channel.refused == [
+        f"release: expected a plugin or plugin.hook in quarantine (broken.jobs), was {name!r}"
+        for name in ("brok", "broken.j")
+    ]
+    assert [one.event.result for one in played.notes(OperatorCommand)] == [
+        "broken.jobs is asked again", "broken is asked again",
+    ]  # fmt: skip
+    assert len(asked) == 9  # three strikes, three times
+
+
 def test_r54_without_the_setting_a_channel_sees_and_asks_nothing(tmp_path):
     channel = Channel((10, "halt", ""))
     played = play(scene(channel.guest()), tmp_path)
@@ -93,7 +146,15 @@ def test_r54_without_the_setting_a_channel_sees_and_asks_nothing(tmp_path):
     [
         (("view",), "halt", "", "expected the right 'control'"),
         (("view", "control"), "exit", A, "expected the right 'money'"),
-        (("view", "control", "money"), "stop", "", "expected one of halt, reduce, resume, exit, was 'stop'"),
+        (("view", "control", "money"), "sell", "", "expected one of halt, reduce, resume, release, unlock, exit, stop"),
+        (("view", "control"), "stop", "", "expected the right 'money'"),
+        (("view",), "release", "size", "expected the right 'control'"),
+        (("view",), "unlock", "all", "expected the right 'control'"),
+        (("view", "control", "money"), "stop", "now", "expected no argument"),
+        (("view", "control", "money"), "unlock", "", "expected a symbol or all"),
+        (("view", "control", "money"), "unlock", "A/USDT\n", "expected a symbol or all"),
+        (("view", "control", "money"), "release", "", "expected a plugin or plugin.hook"),
+        (("view", "control", "money"), "release", "s", "in quarantine (none), was 's'"),
         (("view", "control", "money"), "exit", "", "expected a symbol or all"),
         (("view", "control", "money"), "exit", "\uff21/USDT", "expected a symbol or all"),
         (("view", "control", "money"), "halt", "9" * 5_000, "expected whole seconds"),

@@ -27,6 +27,8 @@ _MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 _YEAR_S: Final = 31_622_400
 _SYMBOL_MAX: Final = 40
+_NAME_MAX: Final = 130
+"""Characters of a plugin, a dot and a hook."""
 _ACTOR_MAX: Final = 80
 _REASON_MAX: Final = 300
 _REASONS_MAX: Final = 20
@@ -112,6 +114,9 @@ class GuestOperates:
     def quarantines(self) -> Mapping[str, str]:
         """``plugin.hook`` to its last fault."""
         self._require("view")
+        return self._quarantines()
+
+    def _quarantines(self) -> dict[str, str]:
         return {
             ".".join(key.split("/")[1:3]): fact.text
             for key, fact in self._desk.books.memory.items()
@@ -139,6 +144,8 @@ class GuestOperates:
             raise OperatorRefused(f"expected one of {', '.join(RIGHT_OF)}, was {verb!r}")
         self._require(right)
         _check_argument(verb, argument)
+        if verb == "release":
+            self._require_quarantine(argument)
         if not actor or len(actor) > _ACTOR_MAX or len(reason) > _REASON_MAX:
             raise OperatorRefused(f"expected an actor, and a reason of at most {_REASON_MAX} characters, was not so")
         desk = self._desk
@@ -159,6 +166,19 @@ class GuestOperates:
         if self._desk.stopping and right != "view":
             raise OperatorRefused(f"expected a run that goes on, was ending: {self._desk.stopping}")
 
+    def _require_quarantine(self, wanted: str) -> None:
+        """Refuse to release what is not in quarantine: a prefix of a name would lift more than was meant.
+
+        Raises:
+            OperatorRefused: Naming what is.
+        """
+        held = sorted(self._quarantines())
+        if wanted not in held and wanted not in {name.partition(".")[0] for name in held}:
+            there = ", ".join(held) or "none"
+            raise OperatorRefused(
+                f"release: expected a plugin or plugin.hook in quarantine ({there}), was {wanted[:_NAME_MAX]!r}"
+            )
+
 
 def _check_argument(verb: str, argument: str) -> None:
     """Refuse what the engine would not understand.
@@ -166,10 +186,12 @@ def _check_argument(verb: str, argument: str) -> None:
     Raises:
         OperatorRefused: Naming what was expected.
     """
-    if verb == "exit":
-        fits = 0 < len(argument) <= _SYMBOL_MAX and argument.isascii() and argument.isprintable()
-        expected = "a symbol or all"
-    elif verb == "resume":
+    if verb in {"exit", "unlock", "release"}:
+        longest, expected = (
+            (_NAME_MAX, "a plugin or plugin.hook") if verb == "release" else (_SYMBOL_MAX, "a symbol or all")
+        )
+        fits = 0 < len(argument) <= longest and argument.isascii() and argument.isprintable()
+    elif verb in {"resume", "stop"}:
         fits, expected = argument == "", "no argument"
     else:
         digits = argument.isascii() and argument.isdigit() and len(argument) <= 9

@@ -15,9 +15,13 @@ from tradecore.model.portfolio import Portfolio
 from tradecore.model.records import TradingRecord
 
 RIGHTS: Final = ("view", "control", "money")
-"""What a guest may be handed: to look, to change the trading state, to have positions sold."""
-RIGHT_OF: Final[Mapping[str, str]] = {"halt": "control", "reduce": "control", "resume": "control", "exit": "money"}
-"""Verb of a command to the right that it needs; no other verb is taken from a guest."""
+"""What a guest may be handed: to look; to shut entries and open them again; to have positions sold or left alone."""
+RIGHT_OF: Final[Mapping[str, str]] = {
+    "halt": "control", "reduce": "control", "resume": "control", "release": "control", "unlock": "control",
+    "exit": "money", "stop": "money",
+}  # fmt: skip
+"""Verb of a command to the right that it needs; no other verb is taken from a guest. `stop` needs the highest: after it
+nobody watches the stops of open positions, and nobody outside can start the run again."""
 
 
 class Blocked(NamedTuple):
@@ -80,9 +84,10 @@ class Operate(Protocol):
         """Write a command for the engine to carry out; what becomes of it is an `operator_command` event.
 
         Args:
-            verb: ``halt``, ``reduce``, ``resume`` or ``exit``.
-            argument: A symbol or ``all`` for ``exit``; seconds of market time for ``halt`` and ``reduce``, empty:
-                no end.
+            verb: One of `RIGHT_OF`.
+            argument: A symbol or ``all`` for ``exit`` and ``unlock``, there also ``*`` for locks on all symbols; a
+                plugin or plugin.hook that is in quarantine for ``release``; seconds of market time for ``halt`` and
+                ``reduce``, empty: no end; nothing for ``resume`` and ``stop``.
             reason: Why; is written down.
             actor: Who asks, as the guest knows him; the guest's name is put before it.
         Returns:
