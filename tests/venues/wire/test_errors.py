@@ -271,6 +271,35 @@ def test_f11_what_cannot_be_canceled_or_found(wire):
     wire.run(story)
 
 
+def test_a_parameter_that_nobody_reads(wire):
+    async def story():
+        order = {"quantity": "0.1", "price": str(wire.low())}
+        stop = await wire.order(**order, stopPrice="40000", trailingDelta="5")
+        if wire.wire == "mexc":
+            assert stop.status == 200, "it reads over what it does not know"
+            return
+        text = "Not all sent parameters were read; read '6' parameter(s) but was sent '8'."
+        assert stop.json == {"code": -1104, "msg": text}
+        assert wire.truth().orders() == []
+        for method, path, known in (
+            ("GET", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": "1"}),
+            ("GET", "/api/v3/account", {}),
+            ("GET", "/api/v3/openOrders", {}),
+            ("GET", "/api/v3/myTrades", {"symbol": "BTCUSDT"}),
+            ("GET", "/api/v3/allOrders", {"symbol": "BTCUSDT"}),
+            ("DELETE", "/api/v3/openOrders", {"symbol": "BTCUSDT"}),
+            ("DELETE", "/api/v3/order", {"symbol": "BTCUSDT", "orderId": "1"}),
+        ):
+            assert no(await wire.signed(method, path, **known, extra="1")) == (400, -1104), path
+            assert (await wire.signed(method, path, **known)).json != stop.json
+        for path in ("ping", "time", "exchangeInfo", "klines", "depth", "trades", "aggTrades", "ticker/24hr"):
+            assert no(await wire.send("GET", f"/api/v3/{path}", "extra=1")) == (400, -1104), path
+        assert no(await wire.send("GET", "/api/v3/ping", "timestamp=1")) == (400, -1104), "nobody signs a ping"
+        assert (await wire.order(**order)).status == 200
+
+    wire.run(story)
+
+
 def test_a_client_id_is_unique_among_open_orders_only(wire):
     async def story():
         order = {"quantity": "0.1", "price": str(wire.low()), "newClientOrderId": "same"}

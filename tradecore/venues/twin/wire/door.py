@@ -8,6 +8,7 @@ from typing import Final
 from tradecore.venues.twin.gate import Refused
 from tradecore.venues.twin.manners import Answer
 from tradecore.venues.twin.network import stopped
+from tradecore.venues.twin.wire.accepts import check_names
 from tradecore.venues.twin.wire.auth import Request, admit, check_call
 from tradecore.venues.twin.wire.binance import BinanceDialect
 from tradecore.venues.twin.wire.call import Call, Endpoint, Params
@@ -92,6 +93,7 @@ class Door:
                 admitted = admit(desk, request, hits, trades=endpoint.trades)
                 call.key, call.window_ms = admitted.key, admitted.window_ms
                 call.sent_ms = admitted.sent_ms - desk.skew_ms
+            check_names(desk.wire, endpoint, params)
             if endpoint.path.endswith("/order") and endpoint.method == "POST":
                 self._count_orders(now_ms)
             if "slow_engine" in hits:

@@ -49,6 +49,7 @@ _BINANCE: Final = {
     "missing": _Word(400, -1102, _MISSING),
     "illegal": _Word(400, -1100, _ILLEGAL),
     "duplicate": _Word(400, -1101, "Duplicate values for parameter '{0}' detected."),
+    "unread": _Word(400, -1104, "Not all sent parameters were read; read '{0}' parameter(s) but was sent '{1}'."),
     "not_required": _Word(400, -1106, "Parameter '{0}' sent when not required."),
     "precision": _Word(400, -1111, "Parameter '{0}' has too much precision."),
     "time_in_force": _Word(400, -1115, "Invalid timeInForce."),
