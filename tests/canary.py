@@ -1,10 +1,11 @@
 """The key and the secret of every session on the wire: words that must be nowhere but where they are needed.
 
-They are made from parts, so that the files that name them do not hold them. `tests/leaks.py` looks for them.
+They are joined from parts when they are needed: neither the files that name them nor what is
+compiled of those holds them. `tests/leaks.py` looks for them.
 """
 
-KEY = "Canary" + "KeyW7q2" * 8 + "x1"
-SECRET = "Canary" + "Secret/9f+3c=" * 4 + "z"
+KEY = "".join(["Canary", *["KeyW7q2"] * 8, "x1"])
+SECRET = "".join(["Canary", *["Secret/9f+3c="] * 4, "z"])
 """With letters that a query must quote, so that the quoted form is another text."""
 KEY_FILE = "canary.key"
 SECRET_FILE = "canary.secret"

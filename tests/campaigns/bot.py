@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,11 +162,11 @@ class Bot:
 
     def until_locked(self, timeout_s: float = 20.0) -> None:
         """Wait until it holds its state folder: reading is over, opening begins."""
-        self._until(lambda: holder(self._folder) == self.pid, timeout_s, "to hold its state folder")
+        self.until(lambda: holder(self._folder) == self.pid, "to hold its state folder", timeout_s)
 
     def until_event(self, kind: str, count: int = 1, word: str = "", timeout_s: float = 30.0) -> None:
         """Wait until its journal has so many lines of a kind with a word in them."""
-        self._until(lambda: self.lines(kind, word) >= count, timeout_s, f"to write {count} x {kind} {word}")
+        self.until(lambda: self.lines(kind, word) >= count, f"to write {count} x {kind} {word}", timeout_s)
 
     def until_order(self, state: AttemptState, timeout_s: float = 30.0) -> None:
         """Wait until its store has an order in a state."""
@@ -180,14 +180,15 @@ class Bot:
             except (SchemaMismatch, StoreError):
                 return False  # its tables are being made
 
-        self._until(seen, timeout_s, f"to have an order that is {state}")
+        self.until(seen, f"to have an order that is {state}", timeout_s)
 
     @property
     def _folder(self) -> Path:
         assert self.state is not None, "a run that keeps nothing cannot be watched"
         return self.state
 
-    def _until(self, seen: Any, timeout_s: float, what: str) -> None:
+    def until(self, seen: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+        """Wait until something has been seen; `what` ends the sentence of a failure that it never was."""
         end = time.monotonic() + timeout_s
         while not seen():
             if not self.running:

@@ -1,7 +1,8 @@
 """Hostile plugins of an installed distribution, for bots of their own: the environment says what they do.
 
 `HOSTILE_WAY` is ``block`` (the first call at each place holds the program for 300 ms), ``hang`` (it never returns) or
-``spawn`` (tasks and threads that do not end). Blocks, and a measure of the loop's lag, are written to `HOSTILE_LOG`.
+``spawn`` (tasks and threads that do not end). First calls that came back, and a measure
+of the loop's lag, are written to `HOSTILE_LOG`.
 """
 
 import asyncio
@@ -46,6 +47,7 @@ def acting(switch):
                 switch.kept.append(loop.create_task(blocks_later()))
             if place == "size":
                 loop.call_soon(leaves)
+            write(place, begin, time.monotonic())
         return sound(place, arguments)
 
     return act

@@ -83,6 +83,11 @@ def alerts(notes, name: str) -> list[str]:
     return [note.event.text for note in notes if isinstance(note.event, AlertFired) and note.event.name == name]
 
 
+def called(log: Path) -> set[str]:
+    """Places that were asked once and answered."""
+    return {line.split()[0] for line in log.read_text().splitlines()} if log.exists() else set()
+
+
 def named(notes) -> set[str]:
     """Guest and hook of every overrun."""
     return {text.split(" ")[0] for text in alerts(notes, "guest_overran")}
@@ -121,8 +126,9 @@ def test_a_block_is_named_and_the_loop_is_never_late_but_for_it(bot, market, tmp
     assert max(held) < 1.0
 
 
-def test_tasks_and_threads_that_do_not_end_hold_no_end_up(bot, market):
+def test_tasks_and_threads_that_do_not_end_hold_no_end_up(bot, market, tmp_path):
     one = bot("spawn")
+    one.until(lambda: called(tmp_path / "log") >= set(PLACES) - ENDS, "to ask each hostile plugin once")
     one.until_event("position_closed")
     one.until_event("uncaught_exception")
     done, notes = ended(one, market)
