@@ -262,7 +262,7 @@ def test_r46_trades_that_do_not_answer_leave_a_difference_unknown(run, scene):
         async def trades(*_):
             raise RetryableVenueError("no answer")
 
-        twin_of(engine).outside.withdraw("USDT", D(500))
+        twin_of(engine).outside.withdraw("USDT", D(500), listed=False)
         engine.desk.venue = Around(engine.desk.venue, trades=trades)
 
     played = run(scene(), acts(4, deaf))
@@ -272,8 +272,8 @@ def test_r46_trades_that_do_not_answer_leave_a_difference_unknown(run, scene):
 
 def test_r46_coins_that_come_and_go_without_a_trade_are_unknown(run, scene):
     def swap(engine):
-        twin_of(engine).outside.withdraw("USDT", D(500))
-        twin_of(engine).outside.deposit("BBB", D(5))
+        twin_of(engine).outside.withdraw("USDT", D(500), listed=False)
+        twin_of(engine).outside.deposit("BBB", D(5), listed=False)
 
     played = run(scene(), acts(4, swap))
     assert drift(proofs(played)[0]) == {"BBB": ("unknown", "5", "named"), "USDT": ("unknown", "-500", "named")}
@@ -374,10 +374,10 @@ def test_f26_dust_that_the_venue_converts_is_booked_as_dust(run, scene):
         def convert():
             twin = twin_of(engine)
             left = engine.desk.books.dust["AAA"]
-            twin.outside.withdraw("AAA", left)
-            twin.outside.deposit("BBB", D("0.0007"))
+            twin.outside.withdraw("AAA", left, listed=False)
+            twin.outside.deposit("BBB", D("0.0007"), listed=False)
             # something of the coin stays: an answer without it would be a missing currency
-            twin.outside.deposit("AAA", left / 2)
+            twin.outside.deposit("AAA", left / 2, listed=False)
 
         at(engine, row_close_ms(6), convert)
         cycle(engine, 6)
@@ -422,9 +422,9 @@ def test_r46_things_that_happen_at_once_are_each_named_in_one_cycle(run, scene, 
 
         def act():
             outside.place(theirs)
-            outside.withdraw("DDD", D(2))
+            outside.withdraw("DDD", D(2), listed=False)
             if deposit:
-                outside.deposit("EEE", D(4))
+                outside.deposit("EEE", D(4), listed=False)
             hidden.add("CCC")
 
         engine.desk.venue = Around(inner, order=order, balances=balances)

@@ -28,6 +28,10 @@ class Suspect(NamedTuple):
     looks: int
 
 
+Seen = tuple[Decimal, int]
+"""A difference by what it is and since when: the same amount anew is another difference."""
+
+
 class Comparison:
     """What looks at the balances have shown so far."""
 
@@ -39,6 +43,8 @@ class Comparison:
         """Coin to venue less ledger, where it counts."""
         self.clean_ms = 0
         """Moment of the newest look that found nothing."""
+        self.clean: Final[dict[str, int]] = {}
+        """Coin to the moment of the newest balance that agreed."""
         self._compared_ms: dict[str, int] = {}
 
     async def look(self, missing: list[str], settle_ms: int) -> Mapping[str, Decimal]:
@@ -61,6 +67,7 @@ class Comparison:
             gap = self.gap(coin)
             if not gap:
                 self.forget(coin)
+                self.clean[coin] = self._money.read_ms
                 continue
             found[coin] = gap
             old = self.suspects.get(coin)
@@ -81,6 +88,10 @@ class Comparison:
         """Begin anew with a coin."""
         self.suspects.pop(coin, None)
         self.standing.pop(coin, None)
+
+    def seen(self) -> dict[str, Seen]:
+        """Coin to the difference that counts."""
+        return {coin: (gap, self.suspects[coin].since_ms) for coin, gap in self.standing.items()}
 
     def coins(self) -> set[str]:
         """Coins of the ledger, of the venue's answer, and of those that were never adopted."""

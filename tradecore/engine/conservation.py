@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from tradecore.engine.classify import DriftKind, Gaps, classify, unnamed_fee
-from tradecore.engine.compare import Comparison
+from tradecore.engine.compare import Comparison, Seen
 from tradecore.engine.desk import Desk, Transaction
 from tradecore.engine.foreign import LEDGER_OPENED
 from tradecore.engine.ledger import entry_event, transfer
@@ -23,6 +23,7 @@ from tradecore.engine.money import VenueMoney
 from tradecore.engine.resolve import Resolver
 from tradecore.engine.settle import Booked, Settler
 from tradecore.engine.state import change_trading_state
+from tradecore.engine.transfers import Moved, TransferLists, explained, shown
 from tradecore.engine.venuebook import VENUE_BALANCES, dump_venue_book
 from tradecore.model.events import ConservationProof, Drift
 from tradecore.model.fill import VenueTrade
@@ -50,6 +51,8 @@ _ACCEPTED: Final = {
     DriftKind.UNKNOWN: PostingKind.UNKNOWN_DRIFT,
 }
 """What is booked once an operator has resumed."""
+_LISTED: Final = {DriftKind.DEPOSIT, DriftKind.WITHDRAWAL, DriftKind.MISSING_CURRENCY}
+"""What a list of deposits and withdrawals could have told."""
 _ALARM: Final = "drift"
 """Fact: the differences that stopped entries."""
 
@@ -65,11 +68,14 @@ class Conservation:
         self._lock = asyncio.Lock()
         self._kinds: dict[str, tuple[DriftKind, str]] = {}
         """Coin to what its difference was judged to be, and why."""
-        self._judged: dict[str, Decimal] = {}
+        self._judged: dict[str, Seen] = {}
         """Coin to the difference whose trades were read to the end."""
         self._found: deque[Drift] = deque(maxlen=_FOUND_MAX)
         """What was explained since the last proof."""
         self._alarmed = ""
+        self._lists = TransferLists(desk)
+        self._told: dict[str, list[Moved]] = {}
+        """Coin to the deposits or withdrawals that the venue's lists name for its difference."""
         self._unfeed: dict[str, Decimal] = {}
         """Coin to the fees that fills since its last clean look should have named, and did not."""
         self._sweeping = False
@@ -142,17 +148,20 @@ class Conservation:
         self._drop_what_is_gone()
         await self._leave_to_others()
         standing = self._comparison.standing
-        if any(self._judged.get(coin) != gap for coin, gap in standing.items()):
+        if any(self._judged.get(coin) != seen for coin, seen in self._comparison.seen().items()):
             answered = await self._read_trades()
             for coin, gap in list(standing.items()):
                 if self._comparison.gap(coin) != gap or self._money.moved_within(coin, 0):
                     whole = whole and not self._comparison.gap(coin)
                     self._comparison.forget(coin)  # a trade explained it, or a part: the next look sees what is left
+            await self._ask_lists()
             self._kinds = dict(self._classified(answered=answered))
-            self._judged = dict(standing) if answered else {}
+            self._judged = self._comparison.seen() if answered else {}
+        elif self._lists.due(self._comparison.seen()):
+            await self._ask_lists()
+            self._kinds = dict(self._classified(answered=True))
         if when != "end":
-            still = {c for c in standing if not self._money.moved_within(c, _BOOK_MS)}
-            await self._book(_POSTED, still)
+            whole = await self._book(_POSTED, {coin for coin in standing if self._is_ripe(coin)}) and whole
             await self._accept()
         await self._alarm(when)
         return whole
@@ -160,18 +169,43 @@ class Conservation:
     def _drop_what_is_gone(self) -> None:
         """Forget the judgement of differences that no longer stand, and fees that a clean look proved paid."""
         standing = self._comparison.standing
+        seen = self._comparison.seen()
+        self._judged = {coin: judged for coin, judged in self._judged.items() if seen.get(coin) == judged}
         self._kinds = {coin: kind for coin, kind in self._kinds.items() if coin in standing}
-        self._judged = {coin: gap for coin, gap in self._judged.items() if coin in standing}
         near = self._comparison.busy() | set(self._comparison.suspects)
         for coin in [c for c in self._unfeed if c not in near and not self._money.moved_within(c, _SETTLE_MS)]:
             del self._unfeed[coin]
 
+    async def _ask_lists(self) -> None:
+        seen = self._comparison.seen()
+        if self._lists.due(seen):
+            await self._lists.ask(seen)
+
+    def _is_ripe(self, coin: str) -> bool:
+        """Tell whether a difference has stood for long enough to become an entry: what has a name has."""
+        if coin in self._told:
+            return True
+        kind, suspect = self._kinds.get(coin, (DriftKind.UNKNOWN,))[0], self._comparison.suspects.get(coin)
+        waits = kind is DriftKind.DEPOSIT and suspect is not None and self._lists.waits(suspect.since_ms)
+        return not waits and not self._money.moved_within(coin, _BOOK_MS)
+
     def _classified(self, *, answered: bool) -> Mapping[str, tuple[DriftKind, str]]:
+        standing = self._comparison.standing
+        self._told = explained(self._lists, standing, self._comparison.clean, whole=not answered)
+        found: dict[str, tuple[DriftKind, str]] = {}
+        for coin, kind in self._named_by_rule(answered=answered).items():
+            found[coin] = (kind[0], f"{kind[1]}; {self._lists.said}") if kind[0] in _LISTED else kind
+        for coin, moves in self._told.items():
+            came = any(moved.amount > 0 for moved in moves)
+            found[coin] = (DriftKind.DEPOSIT if came else DriftKind.WITHDRAWAL, shown(moves))
+        return found
+
+    def _named_by_rule(self, *, answered: bool) -> Mapping[str, tuple[DriftKind, str]]:
         books = self._desk.books
         held = frozenset(p.symbol.partition("/")[0] for p in books.positions.values())
         named = frozenset(self._money.balances or {})
-        gaps = Gaps(self._comparison.standing, named, self._unfeed, books.dust, held)
-        return classify(gaps, trades_answered=answered)
+        rest = {coin: gap for coin, gap in self._comparison.standing.items() if coin not in self._told}
+        return classify(Gaps(rest, named, self._unfeed, books.dust, held), trades_answered=answered)
 
     async def _read_trades(self) -> bool:
         """Read the trades that could explain differences; what they explain is booked on the way.
@@ -252,35 +286,54 @@ class Conservation:
             self._found.append(Drift(coin, "external", gap, "not adopted", "coins that were never adopted"))
             self._comparison.forget(coin)
 
-    async def _book(self, posted: Mapping[DriftKind, PostingKind], coins: set[str], by: str = "") -> None:
-        """Book differences of some kinds as entries of their own."""
-        desk, config, standing = self._desk, self._desk.config, self._comparison.standing
+    async def _book(self, posted: Mapping[DriftKind, PostingKind], coins: set[str], by: str = "") -> bool:
+        """Book differences of some kinds as entries of their own.
+
+        Returns:
+            False where the venue's lists named a part only: the rest is for another look.
+        """
+        desk, standing, whole = self._desk, self._comparison.standing, True
         wanted = {coin: kind for coin, (kind, _) in self._kinds.items() if kind in posted and coin in coins}
         if not wanted:
-            return
-        now = desk.clock.now_ms()
-        done: dict[str, str] = {}
+            return True
+        done: dict[str, tuple[Decimal, str]] = {}
         async with desk.transaction() as work:
             for coin, kind in wanted.items():
-                gap = standing[coin]
-                if self._comparison.gap(coin) != gap:
-                    continue  # something was booked while this waited for its turn
-                if kind is DriftKind.DEPOSIT and not config.adopt_balances and coin != config.currency:
-                    ignored = plus(self._comparison.ignored().get(coin, ZERO), gap)
-                    work.put(Memory(f"ignored/{coin}", canonical(ignored), now))
-                    done[coin] = "not adopted"
-                    continue
-                legs = transfer(f"{posted[kind]}/{config.account}/{coin}/{now}", coin, gap, posted[kind], now)
-                work.put(*legs)
-                work.tell(entry_event(legs))
-                done[coin] = "booked"
-        for coin, how in done.items():
+                if self._comparison.gap(coin) == standing[coin]:  # else something was booked while this waited
+                    done[coin] = self._put_entries(work, coin, kind, posted[kind])
+        for coin, (amount, how) in done.items():
             kind, text = self._kinds[coin]
             why = f"{text}; accepted by {by}" if by else text
-            self._found.append(Drift(coin, str(kind), standing[coin], how, why))
-            desk.alert("drift_explained", "info", f"{_shown(coin, standing[coin])} {how} as {kind}: {why}")
+            whole = whole and amount == standing[coin]
+            self._found.append(Drift(coin, str(kind), amount, how, why))
+            desk.alert("drift_explained", "info", f"{_shown(coin, amount)} {how} as {kind}: {why}")
             self._unfeed.pop(coin, None)
             self._comparison.forget(coin)
+        return whole
+
+    def _put_entries(self, work: Transaction, coin: str, kind: DriftKind, posted: PostingKind) -> tuple[Decimal, str]:
+        """Put the entries of one difference: one for each transfer that has a name, else one for the whole.
+
+        Returns:
+            Units, and what was done with them.
+        """
+        config, lists, now = self._desk.config, self._lists, self._desk.clock.now_ms()
+        moves = self._told.get(coin, [])
+        amount = exact_sum(moved.amount for moved in moves) if moves else self._comparison.standing[coin]
+        if kind in _LISTED and not moves:
+            work.put(lists.close(coin, self._money.read_ms))
+        if kind is DriftKind.DEPOSIT and not config.adopt_balances and coin != config.currency:
+            ignored = plus(self._comparison.ignored().get(coin, ZERO), amount)
+            work.put(Memory(f"ignored/{coin}", canonical(ignored), now))
+            if moves:
+                work.put(lists.close(coin, max(moved.transfer.at_ms for moved in moves)))
+            return amount, "not adopted"
+        entries = [transfer(lists.posting_id(m), coin, m.amount, m.kind, lists.moment_of(m)) for m in moves]
+        entries = entries or [transfer(f"{posted}/{config.account}/{coin}/{now}", coin, amount, posted, now)]
+        for legs in entries:
+            work.put(*legs)
+            work.tell(entry_event(legs))
+        return amount, "booked"
 
     async def _accept(self) -> None:
         """Book what had stopped entries once an operator has resumed, knowing of it: that is his word for it."""

@@ -42,6 +42,20 @@ class TradePage(NamedTuple):
     more: bool
 
 
+class CoinTransfer(NamedTuple):
+    """Coins that came to the account, or went from it, without a trade, as the venue lists them."""
+
+    transfer_id: str
+    """The venue's; unique within the coin."""
+    coin: str
+    amount: Decimal
+    """Units: > 0 came, < 0 went."""
+    fee: Decimal
+    """Units, >= 0, that the venue took beside what went."""
+    at_ms: int
+    """When it was asked for, or first seen on its way to us."""
+
+
 class KeyRights(NamedTuple):
     """What a key may do (R21); ``None`` where the venue does not tell."""
 
@@ -104,6 +118,15 @@ class Venue(Protocol):
 
     async def trades(self, symbol: str, cursor: str, since_ms: int) -> TradePage:
         """Read own trades after `cursor`; an empty cursor starts at `since_ms`."""
+
+    async def transfers(self, since_ms: int) -> Sequence[CoinTransfer] | None:
+        """Read deposits and withdrawals of all coins that were first seen since then and have moved the balance.
+
+        A deposit counts once it is credited, a withdrawal from when it is asked for until it is refused or called off.
+
+        Returns:
+            ``None`` where the venue does not tell; an empty list means that it says there were none.
+        """
 
     async def server_time_ms(self) -> int:
         """Read the venue's clock."""

@@ -14,7 +14,7 @@ from tradecore.model.order import Cancelation, CancelKind, NewOrder, OrderReport
 from tradecore.model.reasons import Reason
 from tradecore.model.units import ClientOrderId, TimeInForce, decimal_of
 from tradecore.ports.limiter import Priority
-from tradecore.ports.venue import Balance, KeyRights, TradePage, VenueTiming
+from tradecore.ports.venue import Balance, CoinTransfer, KeyRights, TradePage, VenueTiming
 from tradecore.venues.ccxt.client import Asked, Client, ClockReading
 from tradecore.venues.ccxt.market import CcxtMarketData
 from tradecore.venues.ccxt.orders import OrderReads
@@ -22,6 +22,7 @@ from tradecore.venues.ccxt.parsed import balances_from, order_facts, says_none, 
 from tradecore.venues.ccxt.probe import Probe, ask_probe
 from tradecore.venues.ccxt.rights import read_rights, read_self_symbols
 from tradecore.venues.ccxt.trades import TradeReads
+from tradecore.venues.ccxt.transfers import read_transfers
 from tradecore.venues.classify import classify_cancel, classify_place, classify_read
 from tradecore.venues.payload import balances_of, parse_json
 
@@ -118,6 +119,11 @@ class CcxtVenue:
         """Read own trades after `cursor`; an empty cursor starts at `since_ms`. Some may come twice, none never."""
         await self._ready()
         return await self._trades.page(symbol, cursor, since_ms)
+
+    async def transfers(self, since_ms: int) -> Sequence[CoinTransfer] | None:
+        """Read deposits and withdrawals since then; ``None`` where nobody knows how to ask the exchange."""
+        await self._ready()
+        return await read_transfers(self._client, since_ms)
 
     async def server_time_ms(self) -> int:
         """Read the venue's clock."""

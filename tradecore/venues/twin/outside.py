@@ -9,7 +9,7 @@ from tradecore.model.instrument import Instrument
 from tradecore.model.order import NewOrder
 from tradecore.ports.clock import Clock
 from tradecore.venues.twin.matching import Engine
-from tradecore.venues.twin.records import Rejected, TwinOrder
+from tradecore.venues.twin.records import MOVED, UNLISTED, Rejected, TwinOrder
 
 
 class Outside:
@@ -36,17 +36,21 @@ class Outside:
         self._engine.state.commit()
         return ended
 
-    def deposit(self, coin: str, amount: Decimal) -> None:
-        """Let coins arrive; `amount` in units, > 0."""
-        self._move(coin, amount)
+    def deposit(self, coin: str, amount: Decimal, *, listed: bool = True) -> None:
+        """Let coins arrive; `amount` in units, > 0.
 
-    def withdraw(self, coin: str, amount: Decimal) -> None:
-        """Let coins leave; `amount` in units, > 0.
+        Args:
+            listed: False keeps it out of the list of deposits: as a conversion, or a transfer within the exchange.
+        """
+        self._move(coin, amount, listed=listed)
+
+    def withdraw(self, coin: str, amount: Decimal, *, listed: bool = True) -> None:
+        """Let coins leave; `amount` in units, > 0; `listed` as in `deposit`.
 
         Raises:
             ValueError: If less is free.
         """
-        self._move(coin, amount.copy_negate())
+        self._move(coin, amount.copy_negate(), listed=listed)
 
     def change(self, instrument: Instrument) -> None:
         """Put new filters or fees into force.
@@ -65,8 +69,8 @@ class Outside:
         """Stop a symbol's trading; with both sides True let it go on."""
         self.change(self._engine.market.instruments[symbol]._replace(can_buy=can_buy, can_sell=can_sell))
 
-    def _move(self, coin: str, amount: Decimal) -> None:
-        self._engine.move(coin, amount, self._led())
+    def _move(self, coin: str, amount: Decimal, *, listed: bool) -> None:
+        self._engine.move(coin, amount, self._led(), MOVED if listed else UNLISTED)
         self._engine.state.commit()
 
     def _led(self) -> int:

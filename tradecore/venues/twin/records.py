@@ -6,10 +6,15 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tradecore.model.order import NewOrder
 from tradecore.model.units import ZERO, Side, TimeInForce, minus
+
+MOVED: Final = "MOVED"
+"""Truth: coins came or went, and the list of deposits or withdrawals says so."""
+UNLISTED: Final = "UNLISTED"
+"""Truth: coins came or went, and no list says so."""
 
 
 class BookShape(NamedTuple):

@@ -18,7 +18,7 @@ import orjson
 from tradecore.errors import SchemaMismatch, StateFolderError
 from tradecore.model.order import NewOrder
 from tradecore.model.units import Side, TimeInForce, canonical
-from tradecore.venues.twin.records import Held, Moves, OrderStatus, TwinOrder, TwinTrade
+from tradecore.venues.twin.records import MOVED, Held, Moves, OrderStatus, TwinOrder, TwinTrade
 
 _VERSION: Final = "1"
 _SCHEMA: Final = """
@@ -283,6 +283,15 @@ class TwinState:
             moves = orjson.loads(body)["moves"]
             result.append({coin: (Decimal(free), Decimal(locked)) for coin, (free, locked) in moves.items()})
         return result
+
+    def transfers(self, since_ms: int) -> list[tuple[int, int, str, Decimal]]:
+        """Deposits and withdrawals of the lists since a moment: number, moment, coin, amount; withdrawals below 0."""
+        sql = "SELECT seq, at_ms, body FROM truth WHERE kind = ? AND at_ms >= ? ORDER BY seq"
+        found = []
+        for seq, at_ms, body in self._db.execute(sql, (MOVED, since_ms)):
+            facts = orjson.loads(body)
+            found.append((seq, at_ms, facts["coin"], Decimal(facts["amount"])))
+        return found
 
     def truth(self) -> Iterable[tuple[int, int, str, dict[str, Any]]]:
         """All events of the truth log: sequence, moment, kind, facts."""

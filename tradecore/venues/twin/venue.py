@@ -15,9 +15,9 @@ from tradecore.errors import RetryableVenueError, UnitError
 from tradecore.model.book import Book
 from tradecore.model.instrument import Instrument
 from tradecore.model.order import Cancelation, NewOrder, OrderReport, Placement
-from tradecore.model.units import ONE, ClientOrderId, TimeInForce
+from tradecore.model.units import ONE, ZERO, ClientOrderId, TimeInForce
 from tradecore.ports.clock import Clock
-from tradecore.ports.venue import Balance, KeyRights, TradePage, VenueTiming
+from tradecore.ports.venue import Balance, CoinTransfer, KeyRights, TradePage, VenueTiming
 from tradecore.venues.classify import (
     RawReply,
     classify_cancel,
@@ -205,6 +205,18 @@ class TwinVenue:
         except UnitError as error:
             raise RetryableVenueError(f"trades {symbol}: {error}") from error
         return TradePage(found, str(page[-1].number) if page else cursor, more)
+
+    async def transfers(self, since_ms: int) -> Sequence[CoinTransfer]:
+        """Read deposits and withdrawals since then, oldest first."""
+        found: list[CoinTransfer] = []
+
+        def act(now_ms: int, hits: _Hits) -> Answer:
+            for number, at_ms, coin, amount in self.engine.state.transfers(since_ms):
+                found.append(CoinTransfer(f"T{number}", coin, amount, ZERO, at_ms))
+            return Answer(200, "[]")
+
+        classify_read(await self._ask("data", act), self.manners.rules, "deposits and withdrawals")
+        return found
 
     async def server_time_ms(self) -> int:
         """Read the venue's clock."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tradecore.venues.twin.wire import account, trading
+from tradecore.venues.twin.wire import account, trading, transfers
 from tradecore.venues.twin.wire.call import Endpoint, Handler, Params
 from tradecore.venues.twin.wire.public import Public, depth_weight, ticker_weight
 
@@ -88,6 +88,8 @@ def _binance(public: Public) -> list[Endpoint]:
         _signed("GET", _V3 + "/myTrades", "trades", trading.trades, _trades_weight),
         _sapi("/account/apiRestrictions", account.restrictions, "balances"),
         _sapi("/capital/config/getall", account.coins),
+        _sapi("/capital/deposit/hisrec", transfers.deposits),
+        _sapi("/capital/withdraw/history", transfers.withdrawals),
         _sapi("/asset/tradeFee", account.trade_fee),
         _sapi("/margin/allPairs", account.nothing),
         _sapi("/margin/isolated/allPairs", account.nothing),
@@ -112,6 +114,8 @@ def _mexc(public: Public) -> list[Endpoint]:
         _signed("GET", _V3 + "/myTrades", "trades", trading.trades, _flat(10)),
         _signed("GET", _V3 + "/selfSymbols", "data", public.api_symbols),
         _signed("GET", _V3 + "/capital/config/getall", "data", account.coins, _flat(10)),
+        _signed("GET", _V3 + "/capital/deposit/hisrec", "data", transfers.deposits, _flat(10)),
+        _signed("GET", _V3 + "/capital/withdraw/history", "data", transfers.withdrawals),
         _signed("GET", _V3 + "/tradeFee", "data", account.trade_fee, _flat(20)),
         Endpoint("GET", "/api/v1/contract/detail", "data", public.contracts, counts=False),
     ]

@@ -15,7 +15,7 @@ _EXECUTIONS: Final = {
     "ACCEPTED": "NEW", "FILL": "TRADE", "CANCELED": "CANCELED", "EXPIRED": "EXPIRED",
     "EXPIRED_IN_MATCH": "TRADE_PREVENTION",
 }  # fmt: skip
-_MOVES: Final = ("MOVED", "OPENED")
+_MOVES: Final = ("MOVED", "UNLISTED", "OPENED")
 
 
 def account_messages(event: EngineEvent, manners: Manners, now_ms: int) -> list[dict[str, Any]]:
