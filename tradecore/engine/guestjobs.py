@@ -56,9 +56,20 @@ class GuestJobs:
         """Guest and setting to the refusal last told: a job that asks again is not told of again."""
 
     def plan(self, intervals_s: Mapping[str, float], least_s: float) -> None:
-        """Plan every guest's jobs; one that is named as an interval setting uses that interval."""
+        """Plan every guest's jobs.
+
+        A guest's own interval is market time: it looks at the market, and a hurried run must see it as often as any
+        other. A job that is named as an interval setting is housekeeping and uses that interval, of the wall as all of
+        them: at 120 x nobody reads figures that are exported twice a second.
+
+        Args:
+            intervals_s: Of the settings, wall seconds by name.
+            least_s: Market seconds between two runs of a job at least.
+        """
+        scale = self._desk.config.time_scale
         for plugin, job in self._desk.calls.jobs():
-            interval = max(least_s, intervals_s.get(job.name, job.interval_s))
+            own = intervals_s.get(job.name)
+            interval = max(least_s, job.interval_s if own is None else own * scale)
 
             async def ask(plugin: str = plugin, job: Job = job) -> None:
                 await self._ask(plugin, job)
@@ -109,6 +120,9 @@ class GuestJobs:
         if in_force is not None and (in_force.value, in_force.by) == (tune.value, by):
             return
         try:
+            if in_force is not None and self._comes_before(in_force.by, by):
+                # two guests that move one setting would take turns for ever: the first of the list holds it
+                raise SettingsError(f"{tune.setting}: expected one guest to tune it, was tuned by {in_force.by}")
             old, new = desk.calls.tune(tune, by)
         except (PluginLoadError, SettingsError) as error:
             if self._refused.get((by, tune.setting)) != str(error):
@@ -124,6 +138,10 @@ class GuestJobs:
             work.put(Memory(f"{_TUNE}{tune.setting}", fact, desk.clock.now_ms()))
             if old != new:
                 work.tell(TuneApplied(by, tune.setting, old, new, tune.reason))
+
+    def _comes_before(self, one: str, other: str) -> bool:
+        names = [guest.name for guest in self._desk.calls.guests]
+        return one != other and one in names and other in names and names.index(one) < names.index(other)
 
     async def restore(self) -> None:
         """Put tunes of an earlier run in force again, telling nobody: they are durable answers.
