@@ -36,7 +36,7 @@ def tunable(name="wish"):
     return make_guest(name, settings=Threshold, signal=signal)
 
 
-def tuner(*answers, interval_s=MINUTE_S, kind=None):
+def tuner(*answers, interval_s=MINUTE_S, kind=None, name="tuner"):
     """A job that says one thing after the other, from its own durable answer."""
 
     def ask(portfolio, market, last):
@@ -50,7 +50,7 @@ def tuner(*answers, interval_s=MINUTE_S, kind=None):
     def jobs():
         return [Job("adapt", interval_s, ask)]
 
-    return make_guest("tuner", jobs=jobs, **({"settings": kind} if kind is not None else {}))
+    return make_guest(name, jobs=jobs, **({"settings": kind} if kind is not None else {}))
 
 
 def first_intent_row(played):
@@ -126,6 +126,18 @@ def test_tune_of_a_guest_that_is_gone_is_forgotten_without_an_alarm_at_each_star
     assert "tune/wish.limit" not in again.records.memory
     # nobody leads the position of the first session in this story: that is told, the tune is not
     assert [note.event.name for note in again.notes(AlertFired)] == ["positions_unled"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("alpha", "beta"), ("beta", "alpha")])
+def test_two_guests_do_not_take_turns_with_one_setting(run, scene, first, second):
+    """The first of the list holds it; the other's wish is refused and told once, not journalled every minute."""
+    guests = [tuner(*[0.5] * 9, name=first), tuner(*[0.25] * 9, name=second)]
+    played = run(scene(*(100,) * 12, wish=tunable(), guests=guests))
+    applied = [(note.event.by, note.event.new) for note in played.notes(TuneApplied)]
+    assert applied[-1] == (first, "0.5")
+    assert len(applied) <= 2
+    (told,) = [note.event for note in played.notes(AlertFired) if note.event.name == "tune_refused"]
+    assert told.text == f"{second}: wish.limit: expected one guest to tune it, was tuned by {first}"
 
 
 def test_tune_that_does_not_fit_is_refused_and_told(run, scene):
