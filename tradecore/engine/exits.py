@@ -18,7 +18,7 @@ from tradecore.engine.money import VenueMoney
 from tradecore.engine.picture import Pictures
 from tradecore.engine.settle import Booked, Settler
 from tradecore.errors import DuplicateRecord, StoreError
-from tradecore.model.events import SellSizingCalc, SellTriggerEval
+from tradecore.model.events import ExitRefused, SellSizingCalc, SellTriggerEval
 from tradecore.model.instrument import Instrument, Refusal, refusal_of
 from tradecore.model.intent import Intent, IntentRow, IntentState
 from tradecore.model.position import Position, PositionState
@@ -308,7 +308,15 @@ class Exits:
             current = work.position(position.position_id)
             if current is None or current.state is PositionState.CLOSED:
                 return "is closed"
-            if refusal.reason in _SMALL and free >= current.quantity:
+            small = refusal.reason in _SMALL and free >= current.quantity
+            work.tell(
+                ExitRefused(
+                    current.position_id, current.symbol, str(current.close_reason or Reason.DUST_REMAINDER),
+                    str(refusal.reason), refusal.value, refusal.threshold, current.quantity, free,
+                    "dust" if small else "unsellable", current.exit_attempts,
+                )
+            )  # fmt: skip
+            if small:
                 close_if_unsellable(desk, work, current, current.close_reason or Reason.DUST_REMAINDER)
                 return f"too small to sell, booked as dust: {facts}"
         await self._unsellable(position, f"{facts}, free={free}")

@@ -94,6 +94,7 @@ from tradecore.model.events.order import (
 )
 from tradecore.model.events.position import (
     DustTaken,
+    ExitRefused,
     PositionClosed,
     PositionOpened,
     PositionUpdated,
@@ -128,6 +129,7 @@ __all__ = [
     "DustTaken",
     "DynamicConstraints",
     "ExchangeCall",
+    "ExitRefused",
     "FeedPast",
     "FeedSource",
     "FillConflict",

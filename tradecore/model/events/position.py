@@ -37,6 +37,27 @@ class SellSizingCalc(NamedTuple):
     dust_quantity: Decimal
 
 
+@event_kind("exit_refused", Taxonomy.ORDER, booked=True)
+class ExitRefused(NamedTuple):
+    """A position is to be left and no order may be made of it now: the core's own check says why (R28)."""
+
+    position_id: str
+    symbol: str
+    reason: str
+    """Why it is to be left."""
+    code: str
+    """What stands against it."""
+    value: Decimal
+    """What was measured against the limit: base units, or quote units for a notional."""
+    threshold: Decimal
+    position_quantity: Decimal
+    free_quantity: Decimal
+    became: str
+    """``dust``: booked as such, the position is closed; ``unsellable``: tried again later."""
+    rounds: int
+    """Rounds that did not sell all they were to sell, so far."""
+
+
 @event_kind("position_opened", Taxonomy.ORDER, booked=True)
 class PositionOpened(NamedTuple):
     """The first fill of an entry made a position."""
