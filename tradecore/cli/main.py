@@ -33,6 +33,7 @@ from tradecore.cli.replay import replay
 from tradecore.cli.run import run
 from tradecore.cli.start import EarlySignals, Stopped
 from tradecore.cli.status import status
+from tradecore.cli.store import store
 from tradecore.cli.universe import universe
 from tradecore.cli.venue import venue
 from tradecore.cli.why import why
@@ -209,6 +210,7 @@ for _command in (
     universe,
     plugins,
     config,
+    store,
     venue,
     version,
 ):

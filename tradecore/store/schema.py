@@ -85,6 +85,6 @@ def check_schema(database: Database, connection: Connection, found: set[str]) ->
 def _advice(version: str) -> str:
     if version.isdigit() and len(version) == len(HEAD):
         if version < HEAD:
-            return "make a copy, then run: python -m tradecore.store.migrate URL"
+            return "run: tradecore store migrate (it keeps a copy)"
         return "it was written by a newer tradecore: install that one, or name another database"
     return "it belongs to another program: name another database"
