@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tradecore.cli.why_entries import Entries
+    from tradecore.cli.why_exits import Exits
     from tradecore.journal.why import Why
     from tradecore.journal.why_day import Cell, Denial
 
@@ -25,7 +26,7 @@ _HINTS = {
     "NOT_TRADABLE": "no data for the symbol in those rows",
     "WARMING_UP": "a signal guest wants more rows before it than there were",
     "STALE_DATA": "the row was too old when it was judged",
-    "NO_WISHER": "every signal guest failed or is in quarantine: tradecore status",
+    "NO_WISHER": "no signal guest is there, or every one failed or is in quarantine: tradecore status",
     "THRESHOLD_NOT_MET": "no condition was met; the nearest misses stand below",
     "FILTER_REFUSED": "a condition was met, a filter said no",
     "FILTER_SILENT": "a filter gave no answer: entries in its scope are shut",
@@ -115,6 +116,7 @@ def _answer(
     from tradecore.cli.left_out import say_left_out
     from tradecore.cli.paper import facts, print_json
     from tradecore.cli.why_entries import entries_of
+    from tradecore.cli.why_exits import exits_of
     from tradecore.journal.why import nearest
     from tradecore.journal.why import why as sum_up
 
@@ -124,6 +126,8 @@ def _answer(
     with open_rows(kept) as rows:
         trading = rows.trading()
         entries = entries_of(rows, since_ms, until_ms, symbol)
+        left_out = list(found.left_out)
+        exits = exits_of(rows, journal, since_ms, until_ms, symbol, left_out)
     if as_json:
         print_json(
             {
@@ -132,12 +136,12 @@ def _answer(
                 "trading": facts(trading), "reasons": facts(list(found.cells)),
                 "refusals": [_denial_facts(one, found.refused) for one in found.denials],
                 "nearest": facts(list(near)), "line": facts(list(found.line)), "entries": facts(entries),
-                "left_out": facts(list(found.left_out)),
+                "exits": facts(exits), "left_out": facts(left_out),
             }
         )  # fmt: skip
         return
-    _show(found, near, symbol, trading, limit, entries)
-    say_left_out(found.left_out)
+    _show(found, near, symbol, trading, limit, entries, exits)
+    say_left_out(left_out)
 
 
 def _denial_facts(one: Denial, refused: int) -> dict[str, Any]:
@@ -151,10 +155,11 @@ def _denial_facts(one: Denial, refused: int) -> dict[str, Any]:
 
 
 def _show(  # noqa: PLR0917 - one answer, in the order in which it is printed
-    found: Why, near: Sequence[Cell], symbol: str | None, trading: Any, limit: int, entries: Entries
+    found: Why, near: Sequence[Cell], symbol: str | None, trading: Any, limit: int, entries: Entries, exits: Exits
 ) -> None:
     from tradecore.cli.paper import console
     from tradecore.cli.why_entries import show_entries
+    from tradecore.cli.why_exits import show_exits
     from tradecore.cli.write import length, moment
 
     out = console()
@@ -169,10 +174,11 @@ def _show(  # noqa: PLR0917 - one answer, in the order in which it is printed
         out.print(f"trading state is {trading.state} since {moment(trading.since_ms)}: {trading.reason}", style="red")
     if not found.candidates and not found.refused:
         out.print("nothing was judged in that time: was the run alive, and is the symbol in its universe?")
-        return
-    _show_reasons(out, found, limit)
-    _show_refusals(out, found, limit)
+    else:
+        _show_reasons(out, found, limit)
+        _show_refusals(out, found, limit)
     show_entries(out, entries, limit)
+    show_exits(out, exits, limit)
     if found.line:
         _show_line(out, found)
     elif near:
