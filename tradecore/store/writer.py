@@ -126,6 +126,7 @@ class Writer:
         try:
             mark = self._open()
         except (StoreError, db.error) as error:
+            db.try_run(self.raw, "ROLLBACK")
             raise _BatchBroken from error
         answers: list[Answer] = []
         for transaction in batch:
