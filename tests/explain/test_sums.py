@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from tradecore.model.events import (
     CandidateOutcomes,
     DecisionOutcome,
     Ids,
+    IntentCreated,
     MarkOut,
     OrderAttempt,
     OrderFill,
@@ -153,3 +155,41 @@ async def test_lines_come_newest_first_and_within_bounds(tmp_path):
     assert some == [line for line in every if line.kind == "order_fill" and "o7" in line.ids.client_order
                     and line.at_ns < middle]  # fmt: skip
     assert list_files(folder, Taxonomy.DECISION)
+
+
+async def test_a_fill_after_midnight_keeps_its_rung_its_decision_and_what_it_was_worth(tmp_path, hand_clock):
+    """The order of the evening fills after midnight; the fill of the last minute is worth something on the new day."""
+    journal = open_journal(tmp_path, session="run", clock=hand_clock, mask=Mask([]))
+    sequence = itertools.count(1)
+
+    def book(event, order):
+        journal.follow([BookedEvent(next(sequence), Stamped(hand_clock.now_ns(), event, Ids("s", f"i{order}", order)))])
+
+    def fill(trade):
+        return OrderFill("AAA/USDT", "buy", 1, trade, Decimal("10"), Decimal("1"), Decimal("10"), Decimal("0"), "USDT",
+                         False, False)  # fmt: skip
+
+    def sent(order):
+        book(IntentCreated("AAA/USDT", "buy", Decimal(1), Decimal(10), Decimal(11), Decimal(10), "c", "p", False, "r",
+                           "pos", 0, Decimal("9.5")), order)  # fmt: skip
+        book(OrderAttempt("AAA/USDT", "buy", 1, "SENDING", "rung", "GTC", Decimal("9"), Decimal("1"), "", None), order)
+
+    midnight = hand_clock.begin_ms + DAY_MS
+    hand_clock.ms = midnight - 30_000
+    sent("late")
+    sent("early")
+    book(fill("t1"), "early")
+    hand_clock.ms = midnight + 10_000
+    book(fill("t2"), "late")
+    journal.note(MarkOut("AAA/USDT", "buy", "t1", Decimal("10"), Decimal("10"), 60, Decimal("12")))
+    hand_clock.ms = midnight + 2 * DAY_MS
+    book(fill("t3"), "unknown")
+    assert await journal.close(1)
+    for since in (None, midnight - 60_000, midnight):
+        fills = {one.trade: one for one in orders_of(tmp_path, since, midnight + DAY_MS).fills}
+        assert fills["AAA/USDT t2"][3:8] == ("rung", "late", 10.0, 10.0, 9.5)
+        assert ("AAA/USDT t1" in fills) is (since != midnight)
+    before = orders_of(tmp_path, None, midnight)
+    (first,) = before.fills
+    assert first.later == {"60": 12.0}
+    assert len(before.sent) == 2

@@ -67,7 +67,7 @@ def performance(
 
 def _figures(state: Path, symbol: str, since: str | None, until: str | None, run: str | None) -> _Figures:
     from tradecore.cli.kept import find, open_rows, run_named
-    from tradecore.journal.query_day import OrderDay, equity_of, orders_of
+    from tradecore.journal.query_day import equity_of, orders_of
     from tradecore.journal.query_figures import equity_figures, exposure_share, rung_figures, trade_figures
     from tradecore.journal.query_lines import newest_ns
     from tradecore.model.places import JOURNAL_FOLDER
@@ -92,12 +92,7 @@ def _figures(state: Path, symbol: str, since: str | None, until: str | None, run
                 coin = fill.trade.fee_currency
                 fees[coin] = _plus(fees.get(coin), fill.trade.fee)
     left_out: list[LeftOut] = []
-    day = orders_of(journal, first_ms, last_ms, left_out)
-    if symbol:
-        day = OrderDay(
-            tuple([one for one in day.sent if one.symbol == symbol]),
-            tuple([one for one in day.fills if one.symbol == symbol]),
-        )
+    day = orders_of(journal, first_ms, last_ms, left_out, symbol)
     points = equity_of(journal, first_ms, last_ms, left_out)
     return _Figures(
         first_ms, last_ms, points[-1].currency if points else "", trade_figures(closed), equity_figures(points),

@@ -1,4 +1,4 @@
-"""What became of entries after they were intents: how many filled, why the others ended, where their limits stood."""
+"""What became of entries, or exits, that were intents: how many filled, why others ended, where limits stood."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Range(NamedTuple):
 
 
 class End(NamedTuple):
-    """Entries that ended for one reason."""
+    """Entries or exits that ended for one reason."""
 
     state: str
     reason: str
@@ -48,17 +48,17 @@ class Unfilled(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """What became of entries."""
+    """What became of entries or of exits."""
 
     intents: int
     filled: int
-    """Those that bought anything."""
+    """Those that bought or sold anything."""
     living: int
     orders: int
     """Sent and settled."""
     orders_filled: int
     ends: tuple[End, ...]
-    """Of those that bought nothing, the most frequent first."""
+    """Of those that bought or sold nothing, the most frequent first."""
     unfilled: tuple[Unfilled, ...]
 
 
@@ -70,10 +70,19 @@ def entries_of(rows: AnyRows, since_ms: int, until_ms: int, symbol: str | None) 
         until_ms: The moment after the last.
         symbol: Only this symbol; ``None``: all.
     """
+    return orders_of_intents(rows, since_ms, until_ms, symbol, reduces=False)
+
+
+def orders_of_intents(rows: AnyRows, since_ms: int, until_ms: int, symbol: str | None, *, reduces: bool) -> Entries:
+    """Sum up entries, or exits; arguments as those of `entries_of`.
+
+    Args:
+        reduces: True for exits.
+    """
     from tradecore.store.light import Filter
 
     wanted = Filter(symbol or "", since_ms=since_ms, until_ms=until_ms, limit=_ALL)
-    found = [row for row in rows.intents(wanted) if not row.intent.reduces]
+    found = [row for row in rows.intents(wanted) if row.intent.reduces is reduces]
     intents = {row.intent.intent_id: row.intent for row in found}
     sent = [
         order
@@ -88,7 +97,7 @@ def entries_of(rows: AnyRows, since_ms: int, until_ms: int, symbol: str | None) 
 
 
 def _ends(rows: Iterable[IntentRow]) -> tuple[End, ...]:
-    """Ends of entries without a fill; rows come newest first."""
+    """Ends without a fill; rows come newest first."""
     found: dict[tuple[str, str], End] = {}
     for row in rows:
         if row.reason is not None and not row.executed_quantity:
@@ -123,20 +132,29 @@ def _range(values: Sequence[float]) -> Range:
 
 def show_entries(out: Console, found: Entries, limit: int) -> None:
     """Print what became of entries, and where the limits of unfilled orders stood; nothing where there were none."""
+    if found.intents:
+        out.print()
+        show_orders(out, found, limit, "entries", "bought")
+
+
+def show_orders(out: Console, found: Entries, limit: int, what: str, did: str) -> None:
+    """Print what became of entries or exits.
+
+    Args:
+        what: Their name, as ``entries``.
+        did: What they are there for, as ``bought``.
+    """
     from tradecore.cli.paper import table
     from tradecore.cli.write import share
 
-    if not found.intents:
-        return
     living = f", {found.living:,} not ended yet" if found.living else ""
-    out.print()
     out.print(
-        f"{found.filled:,} of {found.intents:,} entries bought something{living}; "
+        f"{found.filled:,} of {found.intents:,} {what} {did} something{living}; "
         f"{found.orders_filled:,} of {found.orders:,} orders filled",
         style="" if found.filled or found.living else "red", soft_wrap=True,
     )  # fmt: skip
     if found.ends:
-        names = ("entries that bought nothing", "state", "count", "share", "the newest")
+        names = (f"{what} that {did} nothing", "state", "count", "share", "the newest")
         shown = table(*names, right=("count", "share"), wide=("the newest",))
         for end in found.ends[:limit]:
             shown.add_row(end.reason, end.state, f"{end.times:,}", share(end.times, found.intents), end.detail or "-")

@@ -71,9 +71,8 @@ def _show_decision(out: Console, found: Story) -> None:
             out, "signal", f"{signal['plugin']}: {signal['reason']} {signal['value']:.6g} against "
             f"{signal['threshold']:.6g} {signal['unit']}, price {signal['price']}, strength {signal['strength']:.3g}",
         )  # fmt: skip
-    elif signal:
-        level = f" at level {signal['level']}" if signal.get("level") else ""
-        _say(out, "exit", f"{signal['reason']} by {signal['by']}{level}, price {signal['price']}")
+    if found.trigger:
+        _show_trigger(out, found)
     sizing = found.sizing
     if "offers" in sizing:
         _say(out, "sizes", "; ".join(f"{name} offers {offer}" for name, offer in sizing["offers"].items()))
@@ -93,6 +92,26 @@ def _show_decision(out: Console, found: Story) -> None:
             out, "intent", f"{created['quantity']} at {created['price']}, cap {created['price_cap']}, "
             f"worth {created['notional_quote']}; {created['constraint']}",
         )  # fmt: skip
+
+
+def _show_trigger(out: Console, found: Story) -> None:
+    """Say why a position is to be left, and which rounds of leaving it became no order."""
+    from tradecore.cli.write import length
+
+    said = found.trigger
+    level = f" at level {said['level']}" if said.get("level") else ""
+    _say(
+        out, "exit", f"{said['reason']} by {said['by']}{level}, price {said['price']}, average "
+        f"{said['average_price']}, held {length(said['age_ms'])}",
+    )  # fmt: skip
+    codes: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in found.refusals:
+        codes.setdefault((one["code"], one["became"]), []).append(one)
+    for (code, became), some in codes.items():
+        last = some[-1]
+        least = f", {last['value']} under the least of {last['threshold']}" if last["threshold"] != "0" else ""
+        rounds = f"{len(some)} rounds" if len(some) > 1 else "a round"
+        _say(out, "refused", f"{rounds} of this position, no order: {code} by core{least}; then {became}")
 
 
 def _show_checks(out: Console, asked: Mapping[str, Any]) -> None:
@@ -173,6 +192,13 @@ def _show_end(out: Console, found: Story) -> None:
         )  # fmt: skip
     elif found.created:
         _say(out, "end", "not yet: the intent lives")
+    if found.created.get("reduces"):
+        ended = found.position
+        dust = f", dust {ended['dust_quantity']}" if ended and ended["dust_quantity"] != "0" else ""
+        _say(
+            out, "position", f"closed {ended['reason']}, {ended['realised_pnl_quote']} realised{dust}" if ended
+            else "not closed: it is still to be left",
+        )  # fmt: skip
 
 
 def _say(out: Console, name: str, text: str) -> None:

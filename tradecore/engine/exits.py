@@ -308,16 +308,18 @@ class Exits:
             current = work.position(position.position_id)
             if current is None or current.state is PositionState.CLOSED:
                 return "is closed"
+            reason = current.close_reason or Reason.DUST_REMAINDER
+            # judged at the price of the moment and by the newest mark: where they differ it is looked at again
             small = refusal.reason in _SMALL and free >= current.quantity
+            dust = small and close_if_unsellable(desk, work, current, reason).state is PositionState.CLOSED
             work.tell(
                 ExitRefused(
-                    current.position_id, current.symbol, str(current.close_reason or Reason.DUST_REMAINDER),
-                    str(refusal.reason), refusal.value, refusal.threshold, current.quantity, free,
-                    "dust" if small else "unsellable", current.exit_attempts,
+                    current.position_id, current.symbol, str(reason), str(refusal.reason), refusal.value,
+                    refusal.threshold, current.quantity, free, "dust" if dust else "unsellable",
+                    current.exit_attempts,
                 )
             )  # fmt: skip
-            if small:
-                close_if_unsellable(desk, work, current, current.close_reason or Reason.DUST_REMAINDER)
+            if dust:
                 return f"too small to sell, booked as dust: {facts}"
         await self._unsellable(position, f"{facts}, free={free}")
         self._later(position.position_id, self._wait_s(position))

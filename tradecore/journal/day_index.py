@@ -1,8 +1,8 @@
 """Which ids stand in a packed file, kept beside the journal (``index/<taxonomy>-YYYY-MM-DD.ids``).
 
-A reader who looks for an id reads only the files in which it stands. The index is there for speed alone: it names the
-size and the end of the file that it was made of, where a packed file has the checksum and the length of its lines, and
-where either is another, or the index is damaged or absent, it is made again from the file.
+A reader who looks for an id, a position's too, reads only the files in which it stands. The index is there for speed
+alone: it names the size and the end of the file that it was made of, where a packed file has the checksum and the
+length of its lines, and where either is another, or the index is damaged or absent, it is made again from the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import orjson
 from tradecore.journal.files import DayFile, day_text
 
 FOLDER: Final = "index"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _END: Final = 64
 _KEY: Final = 8
 _TEXT: Final = rb'"((?:[^"\\]|\\.)*)"'
@@ -29,6 +29,7 @@ _IDS: Final = re.compile(
     rb'"decision":%b,"intent":%b,"client_order":%b,"venue_order":%b,"(?:store_seq|data)":' % ((_TEXT,) * 4)
 )
 """The frame's own keys: inside of a text their quotes would stand behind backslashes."""
+_POSITIONS: Final = re.compile(rb'"position_id":%b' % _TEXT)
 
 
 class LeftOut(NamedTuple):
@@ -131,7 +132,7 @@ def keep_index(file: DayFile, mark: str, data: bytes, left_out: Sequence[LeftOut
         data: Its sound lines.
         left_out: The others.
     """
-    texts = {text for row in set(_IDS.findall(data)) for text in row if text}
+    texts = {text for row in set(_IDS.findall(data)) for text in row if text} | set(_POSITIONS.findall(data)) - {b""}
     keys = b"".join(sorted(map(_key, texts)))
     head = {
         "version": _VERSION, "mark": mark, "check": zlib.crc32(keys), "left_out": [list(one) for one in left_out],

@@ -21,9 +21,14 @@ from tradecore.journal.sound import sound_of, tell
 from tradecore.journal.why_day import index_path
 from tradecore.model.events import Taxonomy
 
-_VERSION: Final = 2
+_VERSION: Final = 3
+_ORDER_KINDS: Final = (
+    "intent_created", "order_attempt", "order_fill", "mark_out", "sell_trigger_eval", "exit_refused",
+)  # fmt: skip
 _EQUITY_MS: Final = 300_000
 _DAY_MS: Final = 86_400_000
+_LATE_MS: Final = 120_000
+"""What a fill is worth is told within this time (`engine/markout.py`: one minute)."""
 
 
 class FillCost(NamedTuple):
@@ -41,6 +46,8 @@ class FillCost(NamedTuple):
     """Middle of the book at the decision; ``None`` where it is not known."""
     later: Mapping[str, float]
     """Delay in seconds to the middle of the book then."""
+    trade: str = ""
+    """Symbol and the venue's number of the trade."""
 
 
 class Sent(NamedTuple):
@@ -51,6 +58,41 @@ class Sent(NamedTuple):
     side: str
     label: str
     client_order: str
+    mid: float | None = None
+    """Middle of the book when its intent was made; ``None`` where it is not known."""
+
+
+class Late(NamedTuple):
+    """What a fill of the day before was worth: told after midnight."""
+
+    at_ms: int
+    symbol: str
+    trade: str
+    delay: str
+    mid: float
+
+
+class ExitAsked(NamedTuple):
+    """A position that was to be left."""
+
+    at_ms: int
+    symbol: str
+    position_id: str
+    reason: str
+
+
+class ExitNo(NamedTuple):
+    """A round of an exit that became no order: the core's own check refused it."""
+
+    at_ms: int
+    symbol: str
+    position_id: str
+    reason: str
+    """Why the position is to be left."""
+    code: str
+    value: float
+    threshold: float
+    became: str
 
 
 class Equity(NamedTuple):
@@ -66,6 +108,20 @@ class OrderDay(NamedTuple):
 
     sent: tuple[Sent, ...]
     fills: tuple[FillCost, ...]
+    exits: tuple[ExitAsked, ...] = ()
+    refused: tuple[ExitNo, ...] = ()
+    late: tuple[Late, ...] = ()
+
+    def within(self, since_ms: int | None, until_ms: int | None, symbol: str = "") -> OrderDay:
+        """What lies in a span of market time, of one symbol or (empty) of all."""
+
+        def fits(one: Sent | FillCost | ExitAsked | ExitNo) -> bool:
+            return _within(one.at_ms, since_ms, until_ms) and symbol in ("", one.symbol)
+
+        return OrderDay(
+            tuple(filter(fits, self.sent)), tuple(filter(fits, self.fills)), tuple(filter(fits, self.exits)),
+            tuple(filter(fits, self.refused)),
+        )  # fmt: skip
 
 
 def _read_orders(data: bytes) -> OrderDay:
@@ -73,7 +129,10 @@ def _read_orders(data: bytes) -> OrderDay:
     mids: dict[str, float] = {}
     sent: list[Sent] = []
     fills: dict[str, FillCost] = {}
-    for raw in matching(data, ("intent_created", "order_attempt", "order_fill", "mark_out")):
+    exits: list[ExitAsked] = []
+    refused: list[ExitNo] = []
+    late: list[Late] = []
+    for raw in matching(data, _ORDER_KINDS):
         line = orjson.loads(raw)
         event, order, at_ms = line["data"], line["client_order"], line["at_ns"] // 1_000_000
         match line["kind"]:
@@ -83,18 +142,35 @@ def _read_orders(data: bytes) -> OrderDay:
             case "order_attempt":
                 labels[order] = event["label"] or event["time_in_force"]
                 if event["state"] == "SENDING":
-                    sent.append(Sent(at_ms, event["symbol"], event["side"], labels[order], order))
+                    mid = mids.get(line["intent"])
+                    sent.append(Sent(at_ms, event["symbol"], event["side"], labels[order], order, mid))
             case "order_fill":
-                fills[f"{event['symbol']} {event['venue_trade_id']}"] = FillCost(
+                trade = f"{event['symbol']} {event['venue_trade_id']}"
+                fills[trade] = FillCost(
                     at_ms, event["symbol"], event["side"], labels.get(order, ""), order, float(event["price"]),
-                    float(event["quote_quantity"]), mids.get(line["intent"]), {},
+                    float(event["quote_quantity"]), mids.get(line["intent"]), {}, trade,
+                )  # fmt: skip
+            case "sell_trigger_eval":
+                exits.append(ExitAsked(at_ms, event["symbol"], event["position_id"], event["reason"]))
+            case "exit_refused":
+                refused.append(
+                    ExitNo(
+                        at_ms, event["symbol"], event["position_id"], event["reason"], event["code"],
+                        float(event["value"]), float(event["threshold"]), event["became"],
+                    )
                 )  # fmt: skip
             case _:
-                fill = fills.get(f"{event['symbol']} {event['venue_trade_id']}")
-                if fill is not None:
-                    key = f"{event['symbol']} {event['venue_trade_id']}"
-                    fills[key] = fill._replace(later={**fill.later, str(event["delay_s"]): float(event["mid"])})
-    return OrderDay(tuple(sent), tuple(fills.values()))
+                trade = f"{event['symbol']} {event['venue_trade_id']}"
+                after = Late(at_ms, event["symbol"], trade, str(event["delay_s"]), float(event["mid"]))
+                if trade in fills:
+                    fills[trade] = _worth_later(fills[trade], after)
+                else:
+                    late.append(after)
+    return OrderDay(tuple(sent), tuple(fills.values()), tuple(exits), tuple(refused), tuple(late))
+
+
+def _worth_later(fill: FillCost, after: Late) -> FillCost:
+    return fill._replace(later={**fill.later, after.delay: after.mid})
 
 
 def _read_equity(data: bytes) -> tuple[Equity, ...]:
@@ -108,20 +184,41 @@ def _read_equity(data: bytes) -> tuple[Equity, ...]:
 
 
 def orders_of(
-    journal: Path, since_ms: int | None, until_ms: int | None, left_out: list[LeftOut] | None = None
-) -> OrderDay:  # fmt: skip
-    """Orders sent and filled in a span of market time.
+    journal: Path, since_ms: int | None, until_ms: int | None, left_out: list[LeftOut] | None = None, symbol: str = ""
+) -> OrderDay:
+    """Orders sent and filled, and exits, in a span of market time.
 
     Args:
+        symbol: Only this symbol; empty: all.
         left_out: Is given what the answer is given without; ``None``: nobody wants to know.
     """
-    sent: list[Sent] = []
-    fills: list[FillCost] = []
-    for file, over in _days(journal, Taxonomy.ORDER, since_ms, until_ms):
-        day = _kept(journal, file, over, _read_orders, _orders_back, left_out)
-        sent += [one for one in day.sent if _within(one.at_ms, since_ms, until_ms)]
-        fills += [one for one in day.fills if _within(one.at_ms, since_ms, until_ms)]
-    return OrderDay(tuple(sent), tuple(fills))
+    found = OrderDay((), ())
+    # an order that was sent before midnight may fill after it, and be worth something on the day after
+    since = since_ms - _DAY_MS if since_ms is not None else None
+    until = until_ms + _LATE_MS if until_ms is not None else None
+    for file, over in _days(journal, Taxonomy.ORDER, since, until):
+        day: OrderDay = _kept(journal, file, over, _read_orders, _orders_back, left_out)
+        found = OrderDay(
+            found.sent + day.sent, found.fills + day.fills, found.exits + day.exits, found.refused + day.refused,
+            found.late + day.late,
+        )  # fmt: skip
+    return _joined(found).within(since_ms, until_ms, symbol)
+
+
+def _joined(days: OrderDay) -> OrderDay:
+    """Give fills what stands in the file of another day: their rung and decision, and what they were worth later."""
+    if all(fill.label for fill in days.fills) and not days.late:
+        return days
+    sent = {one.client_order: one for one in days.sent}
+    fills = {fill.trade: fill for fill in days.fills}
+    for trade, fill in fills.items():
+        order = sent.get(fill.client_order)
+        if order is not None and not fill.label:
+            fills[trade] = fill._replace(label=order.label, mid=order.mid)
+    for after in days.late:
+        if after.trade in fills:
+            fills[after.trade] = _worth_later(fills[after.trade], after)
+    return days._replace(fills=tuple(fills.values()))
 
 
 def equity_of(
@@ -187,8 +284,12 @@ def _kept(  # noqa: PLR0917 - one sum: which file, how it is made, read back and
 
 
 def _orders_back(found: Any) -> OrderDay:
-    sent, fills = found
-    return OrderDay(tuple([Sent(*one) for one in sent]), tuple([FillCost(*one) for one in fills]))
+    sent, fills, exits, refused, late = found
+    return OrderDay(
+        tuple([Sent(*one) for one in sent]), tuple([FillCost(*one) for one in fills]),
+        tuple([ExitAsked(*one) for one in exits]), tuple([ExitNo(*one) for one in refused]),
+        tuple([Late(*one) for one in late]),
+    )  # fmt: skip
 
 
 def _equity_back(found: Any) -> tuple[Equity, ...]:

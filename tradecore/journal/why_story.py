@@ -17,6 +17,7 @@ from tradecore.model.events import Ids, Taxonomy
 
 _NAMED: Final = (Taxonomy.ORDER, Taxonomy.DECISION)
 """Every life stands in these; what else belongs to it lies within a day of that."""
+_OF_LEAVING: Final = ("sell_trigger_eval", "exit_refused", "position_closed")
 _OF_ATTEMPT: Final = ("order_attempt", "order_ack", "order_fill", "order_cancel", "order_done", "order_failed")
 
 
@@ -57,6 +58,12 @@ class Story(NamedTuple):
     cleared: Mapping[str, Any]
     lines: tuple[Line, ...]
     """All of it in order."""
+    trigger: Mapping[str, Any] = {}
+    """For an exit: what decided that the position is to be left."""
+    refusals: tuple[Mapping[str, Any], ...] = ()
+    """For an exit: rounds of its position that became no order."""
+    position: Mapping[str, Any] = {}
+    """How the position ended; empty while it is held."""
 
 
 def story(journal: Path, name: str, left_out: list[LeftOut] | None = None) -> Story | None:
@@ -78,7 +85,23 @@ def story(journal: Path, name: str, left_out: list[LeftOut] | None = None) -> St
     decision = next((line.ids.decision for line in reversed(of_it) if line.ids.decision), "")
     # an order names its intent, an intent its signal: the rest of the life stands under those
     wanted = sorted({intent, decision} - {""}) or [name]
-    return _told(days.all_with(wanted), intent, decision)
+    told = _told(days.all_with(wanted), intent, decision)
+    return told if not told.created.get("reduces") else _with_position(told, days)
+
+
+def _with_position(found: Story, days: _Days) -> Story:
+    """Add what was decided about an exit's position: those lines name the position and no intent."""
+    lines = days.of_position(str(found.created.get("position_id", "")))
+
+    def every(kind: str) -> tuple[Mapping[str, Any], ...]:
+        return tuple([line.data for line in lines if line.kind == kind])
+
+    whole = {line.seq: line for line in (*found.lines, *lines)}
+    return found._replace(
+        trigger=(every("sell_trigger_eval") or ({},))[-1], refusals=every("exit_refused"),
+        position=(every("position_closed") or ({},))[-1],
+        lines=tuple(sorted(whole.values(), key=lambda line: (line.at_ns, line.seq))),
+    )  # fmt: skip
 
 
 def _marks(name: str) -> list[bytes]:
@@ -127,6 +150,18 @@ class _Days:
                     found.update((line.seq, line) for line in self._lines(file, marks))
         return sorted(found.values(), key=lambda line: (line.at_ns, line.seq))
 
+    def of_position(self, position: str) -> list[Line]:
+        """Lines about leaving a position, in order."""
+        mark = b'"position_id":%s' % orjson.dumps(position)
+        found = [
+            line
+            for file in self._files[Taxonomy.ORDER]
+            if self._may_hold(file, position)
+            for line in self._lines(file, (mark,))
+            if line.kind in _OF_LEAVING
+        ]
+        return sorted(found, key=lambda line: (line.at_ns, line.seq))
+
     def tell_all(self) -> None:
         """Name what is damaged anywhere: an id that was looked for everywhere may have stood there."""
         for taxonomy in _NAMED:
@@ -165,7 +200,7 @@ def _told(lines: Sequence[Line], intent: str, decision: str) -> Story:
     symbol = str(created.get("symbol") or next((line.data["symbol"] for line in lines if "symbol" in line.data), ""))
     budget = [(line.kind, line.data) for line in lines if line.kind in ("budget_reserved", "budget_released")]
     return Story(
-        decision, intent, symbol, first("drop_trigger_eval") or first("sell_trigger_eval"),
+        decision, intent, symbol, first("drop_trigger_eval"),
         first("sizing_calc") or first("sell_sizing_calc"), every("guards_eval"), last("dynamic_constraints"),
         last("decision_outcome"), created, _attempts(lines), every("ledger_entry"), tuple(budget),
         last("intent_cleared"), tuple(lines),
