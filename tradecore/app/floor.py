@@ -37,6 +37,8 @@ class Floor(NamedTuple):
     """Begins to read prices, once the engine listens."""
     close: Callable[[], Awaitable[None]] | None = None
     """Lets go of everything; ``None``: closing the venue is enough."""
+    doubt_clock: Callable[[int], None] | None = None
+    """Told that our clock was moved on, ms: how far the exchange's is from it must be measured anew."""
     on_instruments: Callable[[Callable[[Mapping[str, Instrument]], None]], None] | None = None
     """Has somebody told of each new list of instruments."""
 

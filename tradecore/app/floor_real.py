@@ -41,6 +41,7 @@ from tradecore.venues.live.build import open_live_feed
 from tradecore.venues.live.feed import LiveFeed
 from tradecore.venues.live.listing import Universe
 from tradecore.venues.live.poller import LivePlan
+from tradecore.venues.rules import ErrorClass
 from tradecore.venues.twin.paper import open_paper
 from tradecore.venues.weights import windows_of
 
@@ -232,7 +233,14 @@ async def _real_floor(
     async def close() -> None:
         await _close(exchange, feed, venue)
 
-    return Floor(venue, feed, limiter, note_row, exchange.hints, feed.start, close, feed.on_instruments)
+    def doubt_clock(by_ms: int) -> None:
+        if exchange.venue is not None:
+            exchange.venue.market.client.doubt_clock(ErrorClass.CLOCK)
+
+    return Floor(
+        venue, feed, limiter, note_row, exchange.hints, feed.start, close, on_instruments=feed.on_instruments,
+        doubt_clock=doubt_clock,
+    )  # fmt: skip
 
 
 async def _close(exchange: Exchange, feed: LiveFeed | None, venue: Venue | None) -> None:

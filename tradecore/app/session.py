@@ -198,7 +198,7 @@ class Session:
                 Outside(
                     clock=clock, ids=self._ids(run, clock), chance=SeededChance(run.seed), store=store, journal=wire,
                     venue=floor.venue, feed=floor.feed, limiter=floor.limiter, calls=calls, hints=floor.hints,
-                    lease=lease,
+                    lease=lease, machine=None if clock.virtual else clock,
                 ),
                 engine_config(self._settings, commands=self._kept or bool(self._settings.run.operators)),
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
@@ -209,6 +209,8 @@ class Session:
             wire.listeners.append(engine.measured.take)
             if self._kept and floor.note_row is not None:
                 engine.row_listeners.append(floor.note_row)
+            if floor.doubt_clock is not None:
+                engine.skew.moved.append(floor.doubt_clock)
             if floor.on_instruments is not None:
                 floor.on_instruments(engine.instruments_changed)
             if floor.start is not None:

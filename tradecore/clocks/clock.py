@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final
 
 from tradecore.clocks.loop import MarketLoop
+from tradecore.ports.clock import Gap
 
 _NS_IN_MS: Final = 1_000_000
 _RECHECK_S: Final = 30.0
@@ -79,6 +81,18 @@ class LoopClock:
     def monotonic_s(self) -> float:
         """Seconds of market time since the loop was made."""
         return self._loop.time()
+
+    def on_gap(self, listener: Callable[[Gap], object]) -> None:
+        """Have `listener` told of each gap."""
+        self._loop.gap_listeners.append(listener)
+
+    def behind_ms(self) -> int:
+        """By how much the wall clock has gone ahead of ours since the loop was made, market ms."""
+        return self._loop.behind_ns() // _NS_IN_MS
+
+    def move_on(self, by_ms: int) -> None:
+        """Move the loop's time on."""
+        self._loop.move_on(by_ms * _NS_IN_MS)
 
     async def sleep(self, seconds: float) -> None:
         """Wait in market time; 0 lets others go first."""

@@ -20,6 +20,9 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, Final, TypeVar, TypeVarTuple
 
+from tradecore.clocks.gaps import GapMeter, MachineTime, Reading
+from tradecore.ports.clock import Gap
+
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
 
@@ -44,11 +47,12 @@ class MarketLoop(asyncio.SelectorEventLoop):
 
     Args:
         speed: Market seconds per wall second, > 0; ``None`` means virtual time.
+        machine: The clocks of the machine; looked at on the wall's time only.
     Raises:
         ValueError: If `speed` is not positive.
     """
 
-    def __init__(self, speed: float | None = None) -> None:
+    def __init__(self, speed: float | None = None, machine: MachineTime | None = None) -> None:
         self.speed: Final = speed
         self.epoch_ms: int | None = None
         """Market time at second 0, milliseconds since 1970 UTC; ``None`` until a clock is made for the loop."""
@@ -57,7 +61,12 @@ class MarketLoop(asyncio.SelectorEventLoop):
         the loop, as asyncio has it. What the task given to `run` raises is always raised."""
         self._main: asyncio.Future[Any] | None = None
         self._virtual_ns = 0
-        self._origin_ns: Final = time.monotonic_ns()
+        self._machine: Final = machine or MachineTime()
+        self._origin_ns: Final = self._machine.monotonic_ns()
+        self._wall_origin_ns: Final = self._machine.wall_ns()
+        self._moved_ns = 0
+        self.gap_listeners: list[Callable[[Gap], object]] = []
+        """Told of each gap, on the loop and before anything else of that round; they must not wait."""
         self._owner: int | None = None
         self._fault = ""
         selector = _VirtualSelector() if speed is None else _ScaledSelector(speed)
@@ -65,9 +74,9 @@ class MarketLoop(asyncio.SelectorEventLoop):
         if speed is not None and not 0 < speed < float("inf"):
             self.close()  # only now: asyncio cannot let go of a loop that was never made
             raise ValueError(f"expected a positive speed or None, was {speed}")
+        selector.attach(self)
         if isinstance(selector, _VirtualSelector):
             self._clock_resolution = _RESOLUTION_S
-            selector.attach(self)
 
     @property
     def virtual(self) -> bool:
@@ -78,12 +87,43 @@ class MarketLoop(asyncio.SelectorEventLoop):
         """Nanoseconds of market time since the loop was made; whole microseconds on virtual time."""
         if self.speed is None:
             return self._virtual_ns
-        passed = time.monotonic_ns() - self._origin_ns
-        return passed if self.speed == 1 else int(passed * self.speed)
+        passed = self._machine.monotonic_ns() - self._origin_ns
+        return self._moved_ns + (passed if self.speed == 1 else int(passed * self.speed))
 
     def time(self) -> float:
         """Seconds of market time since the loop was made."""
         return self.now_ns() / _NS
+
+    def behind_ns(self) -> int:
+        """Nanoseconds of market time by which the wall clock has gone ahead of ours since the loop was made."""
+        assert self.speed is not None, "virtual time has no wall beside it"
+        return int((self._machine.wall_ns() - self._wall_origin_ns) * self.speed) - self.now_ns()
+
+    def move_on(self, by_ns: int) -> None:
+        """Move market time on: timers that fall due by that fire next.
+
+        Args:
+            by_ns: Nanoseconds of market time, > 0.
+        """
+        assert self.speed is not None, "virtual time moves by itself"
+        assert by_ns > 0, by_ns
+        self._moved_ns += by_ns
+
+    def noticed(self, reading: Reading) -> None:
+        """Take what the machine's clocks showed. For the loop's own selector.
+
+        Time that the kernel counted as sleep has passed for everybody else: ours is moved on by it before anything
+        that waited can be decided by an old clock.
+        """
+        assert self.speed is not None, "nothing is measured on virtual time"
+        if reading.asleep_ns > 0:
+            self.move_on(max(1, int(reading.asleep_ns * self.speed)))
+        if reading.telling:
+            scale = self.speed
+            moved_ms = int(reading.asleep_ns * scale / 1e6)
+            gap = Gap(int(reading.stalled_ms * scale), moved_ms, int(reading.ahead_ms * scale))
+            for listener in self.gap_listeners:
+                self.call_soon(listener, gap)
 
     def jump(self, seconds: float) -> None:
         """Move virtual time on, to the nearest microsecond. For the loop's own selector."""
@@ -188,8 +228,17 @@ class _ScaledSelector(selectors.DefaultSelector):
         super().__init__()
         self._speed = speed
 
+    def attach(self, loop: MarketLoop) -> None:
+        self._loop = loop
+        self._meter = GapMeter(loop._machine)
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(timeout / self._speed if timeout else timeout)
+        wall_s = timeout / self._speed if timeout else timeout
+        ready = super().select(wall_s)
+        reading = self._meter.look(float("inf") if wall_s is None else wall_s)
+        if reading is not None and (reading.asleep_ns or reading.telling):
+            self._loop.noticed(reading)
+        return ready
 
 
 def run(main: Coroutine[Any, Any, _T], loop: MarketLoop) -> _T:

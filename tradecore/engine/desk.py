@@ -29,7 +29,7 @@ from tradecore.model.position import Position
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, Posting, Row
 from tradecore.model.units import ONE, ClientOrderId, IntentId, PositionId, price_of
-from tradecore.ports.clock import Chance, Clock
+from tradecore.ports.clock import Chance, Clock, Machine
 from tradecore.ports.clock import Ids as IdSource
 from tradecore.ports.feed import Feed
 from tradecore.ports.hints import AccountHints
@@ -58,6 +58,8 @@ class Outside(NamedTuple):
     """What the venue pushes of our account; ``None``: it pushes nothing."""
     lease: Lease | None = None
     """The right to write the store; ``None``: nobody else can write it."""
+    machine: Machine | None = None
+    """The machine's own clocks; ``None``: time jumps, and no machine has a part in it."""
 
 
 class Tally:
@@ -98,6 +100,7 @@ class Desk:
         self.calls = outside.calls
         self.hints = outside.hints
         self.lease = outside.lease
+        self.machine = outside.machine
         self.config = config
         self.books = Books()
         self.tally = Tally()
@@ -119,6 +122,8 @@ class Desk:
         """Told once when the lease is lost; must not wait."""
         self.booked_sequence = 0
         """Sequence of the newest event that the store has taken in this run."""
+        self.fences_from_ms = 0
+        """Our clock was moved on then: what was sent before waits for a whole fence from there on. 0: never."""
         self._books_lock = asyncio.Lock()
         self._store_down = False
         self._chance = outside.chance
@@ -244,6 +249,19 @@ class Desk:
         self.alert("lease_lost", "critical", f"{Reason.LEASE_LOST}: {text}; nothing more is sent from here")
         for listener in self.lease_listeners:
             listener()
+
+    def fence_of(self, attempt: Attempt) -> int | None:
+        """The last moment at which the venue could still take an attempt's request; ``None``: it was never sent.
+
+        A fence that was counted on a clock which has been moved on since is not to pass sooner for it.
+        """
+        if attempt.fence_ms is None:
+            return None
+        if (attempt.sent_ms or attempt.prepared_ms) >= self.fences_from_ms:
+            return attempt.fence_ms
+        timing = self.venue.timing
+        least = timing.receive_window_ms + timing.engine_timeout_ms + timing.clock_error_ms
+        return max(attempt.fence_ms, self.fences_from_ms + least)
 
     async def remember(self, key: str, text: str) -> None:
         """Keep one small fact durably; an empty text forgets it."""

@@ -37,6 +37,7 @@ from tradecore.engine.sweeping import Sweeping
 from tradecore.engine.tell import Teller
 from tradecore.engine.tradable import Tradable
 from tradecore.engine.universe import UniverseWatch
+from tradecore.engine.waking import WakeWatch
 from tradecore.model.events import Heartbeat, PluginQuarantined, PortfolioSnapshot
 from tradecore.model.instrument import Instrument
 from tradecore.model.intent import INTENT_LIVE
@@ -91,6 +92,7 @@ class Engine:
         self.measured = Measured()
         """Is to be shown every event of a call to the venue."""
         self.jobs = Jobs(desk, self.measured)
+        self.waking = WakeWatch(desk, self.jobs, self.skew, self.sweeping.ask)
         self.fill_watch = FillWatch(desk, config.zero_fill_sends)
         self.execution.ended.append(self.fill_watch.ended)
         self.guest_jobs = GuestJobs(
@@ -158,6 +160,7 @@ class Engine:
         for position in list(self.desk.books.positions.values()):
             await self.leading.changed(position.position_id)
         self._plan_jobs()
+        self.waking.start()
         await self.hearing.start()
         await self._persist()  # whoever asks for the status need not wait for the first interval
         self.jobs.start()

@@ -39,6 +39,11 @@ async def halt_entries(desk: Desk, cause: str, text: str) -> bool:
     return True
 
 
+def is_halted(desk: Desk, cause: str) -> bool:
+    """Tell whether a cause halts entries."""
+    return bool(desk.recall(f"{_HALTED}{cause}"))
+
+
 async def lift_halt(desk: Desk, cause: str, text: str) -> None:
     """Take back what `halt_entries` did for a cause; whoever else stopped entries keeps them stopped.
 

@@ -112,6 +112,11 @@ class Jobs:
             if name in self.last_success_ms
         }
 
+    def forgive(self, stalled_ms: int) -> None:
+        """Leave out of account a time in which nothing could run, market ms: no job is late for it."""
+        for name in self.last_success_ms:
+            self.last_success_ms[name] += stalled_ms
+
     def overdue(self) -> list[str]:
         """Jobs that have not succeeded for three of their intervals."""
         now = self._desk.clock.now_ms()

@@ -149,8 +149,9 @@ class Resolver:
             self._desk.alert("order_stuck", "critical", f"{attempt.symbol} {attempt.wire_id}")
 
     def _past_fence(self, attempt: Attempt, now_ms: int) -> bool:
-        assert attempt.fence_ms is not None, attempt
-        return now_ms > attempt.fence_ms + self._desk.venue.timing.read_lag_ms
+        fence_ms = self._desk.fence_of(attempt)
+        assert fence_ms is not None, attempt
+        return now_ms > fence_ms + self._desk.venue.timing.read_lag_ms
 
     async def _absent_elsewhere(self, attempt: Attempt) -> bool:
         """Look in the lists, which the venue keeps apart from single orders: True if it is in none of them."""

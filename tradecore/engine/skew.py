@@ -1,11 +1,13 @@
 """The venue's clock beside ours: beyond half the receive window entries are halted until it is good again (R21).
 
-Our own time never steps (ports/clock.py): a wall clock that is set back moves no timer of ours, and what then differs
-from the venue is seen here.
+Our own time never steps back (ports/clock.py): a wall clock that is set back moves no timer of ours, and what then
+differs from the venue is seen here. Where the wall's clock and the venue's both say that ours is behind, by the same
+time, it is moved on: a virtual machine that was paused, for one, knows of its pause only when somebody sets its clock.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tradecore.engine.desk import Desk
@@ -13,6 +15,8 @@ from tradecore.engine.halts import halt_entries, lift_halt
 from tradecore.errors import RetryableVenueError, StartRefused, VenueRefused
 from tradecore.model.events import ClockSkew
 
+_AGREE_MS = 1_000
+"""So near the wall's clock must be to the venue's for the two to prove that ours is behind."""
 _READS = 3
 """Reads at most until one is quick enough to tell."""
 CAUSE = "clock"
@@ -39,6 +43,8 @@ class SkewWatch:
         self._desk = desk
         self.newest: Skew | None = None
         """``None`` until the first answer."""
+        self.moved: list[Callable[[int], None]] = []
+        """Told by how much our clock was moved on, ms; they must not wait."""
 
     @property
     def limit_ms(self) -> int:
@@ -99,6 +105,8 @@ class SkewWatch:
         except (RetryableVenueError, VenueRefused) as error:
             desk.heed(error)
             return f"no answer: {error}"
+        if self._move_on(found):
+            return await self.check()
         ok = found.least_ms <= self.limit_ms
         text = f"clock is {found.skew_ms} ms off the venue's, limit {self.limit_ms} ms"
         desk.note(ClockSkew(found.skew_ms, found.error_ms, self.limit_ms, ok))
@@ -107,3 +115,17 @@ class SkewWatch:
         else:
             await halt_entries(desk, CAUSE, text)
         return text
+
+    def _move_on(self, found: Skew) -> bool:
+        """Move our clock on to where both others are, if they agree that it is behind; True where it was."""
+        desk = self._desk
+        if desk.machine is None or found.skew_ms - found.error_ms <= max(_AGREE_MS, desk.venue.timing.clock_error_ms):
+            return False
+        behind_ms = desk.machine.behind_ms()
+        if abs(behind_ms - found.skew_ms) > found.error_ms + _AGREE_MS:
+            return False
+        by_ms = min(behind_ms, found.skew_ms)
+        desk.machine.move_on(by_ms)
+        for listener in self.moved:
+            listener(by_ms)
+        return True

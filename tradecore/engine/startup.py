@@ -13,15 +13,17 @@ from typing import TypeVar
 from tradecore.engine.desk import Desk, Transaction
 from tradecore.engine.execution import Execution
 from tradecore.engine.exits import Exits
-from tradecore.engine.halts import lift_halt
+from tradecore.engine.halts import is_halted, lift_halt
 from tradecore.engine.ledger import entry_event, transfer
 from tradecore.engine.money import VenueMoney
 from tradecore.engine.reconcile import Found
 from tradecore.engine.remedies import AUTH
 from tradecore.engine.resolve import Resolver
+from tradecore.engine.skew import CAUSE as CLOCK
 from tradecore.engine.skew import SkewWatch
 from tradecore.engine.sweeping import Sweeping
 from tradecore.engine.tradable import Tradable
+from tradecore.engine.waking import restore_fences
 from tradecore.errors import RetryableVenueError, StartRefused, VenueRefused
 from tradecore.model.events import RetryAttempt, SessionStarted
 from tradecore.model.order import ATTEMPT_LIVE, ATTEMPT_UNPROVEN, AttemptState
@@ -72,11 +74,13 @@ class Startup:
         loaded = desk.store.load()
         desk.books.load(loaded)
         desk.recent.restore(loaded.recent)
+        clock_was_off = is_halted(desk, CLOCK)
         report = self._sweeping.report("start")
         await report.step(1, "instance", _text(self._instance(run)))
         await report.step(2, "store and journal", lambda: self._sequences(loaded))
         await report.step(3, "clock", lambda: self._insist("time", self._skew.check_start))
         await report.step(4, "instruments and key", self._instruments_and_key)
+        restore_fences(desk, clock_was_off=clock_was_off)
         await report.step(5, "fences", _text(self._fences()))
         await self._insist("balances", self._balances)
         async with desk.transaction() as work:
@@ -152,7 +156,8 @@ class Startup:
         desk = self._desk
         now, lag = desk.clock.now_ms(), desk.venue.timing.read_lag_ms
         unproven = [a for a in desk.books.live_attempts() if a.state in ATTEMPT_UNPROVEN]
-        ahead = [a.fence_ms + lag - now for a in unproven if a.fence_ms is not None and a.fence_ms + lag > now]
+        fences = [fence for fence in map(desk.fence_of, unproven) if fence is not None]
+        ahead = [fence + lag - now for fence in fences if fence + lag > now]
         return (
             f"{len(unproven)} unproven orders, {len(ahead)} before their fence, the last for {max(ahead, default=0)} ms"
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from tradecore.engine.budget import spent_by
 from tradecore.engine.desk import Desk
@@ -29,6 +29,11 @@ _AT_ONCE = 8
 _LOOKS_MAX = 3
 """Looks at balances that differ at a start: they lag fills at some venues (F24)."""
 _LAG_S_MIN = 1.0
+
+WAKE: Final = "wake"
+"""What asks for a sweep where nothing had run for a while."""
+_WAKE_TRIES: Final = 6
+_WAKE_PAUSE_S: Final = 10.0
 
 Told = str | tuple[str, bool]
 """What a step found, in words, and whether that is as it should be; words alone are."""
@@ -70,13 +75,23 @@ class Sweeping:
         self._task = self._desk.spawn(self._asked(when), f"sweep {when}")
 
     async def _asked(self, when: str) -> None:
+        tries = 0
         while when:
             self._wanted = ""
-            await self.run(when)
+            whole = await self.run(when)
+            tries += 1
+            if when == WAKE and not whole and not self._wanted and tries < _WAKE_TRIES:
+                # a machine that wakes has no network yet, and nobody tells us when it has
+                await self._desk.clock.sleep(_WAKE_PAUSE_S * self._desk.config.time_scale)
+                self._wanted = self._wanted or when
             when = "" if self._desk.stopping else self._wanted
 
-    async def run(self, when: str) -> None:
-        """Sweep once; what gets no answer is named in the report, and changes nothing."""
+    async def run(self, when: str) -> bool:
+        """Sweep once; what gets no answer is named in the report, and changes nothing.
+
+        Returns:
+            True where each step found all as it should be.
+        """
         report = self.report(when)
         await report.tolerant(3, "clock", self._skew.check)
         await report.tolerant(4, "instruments", self._instruments)
@@ -88,6 +103,7 @@ class Sweeping:
         await report.balances(found, looks=1)
         await report.recomputed()
         await report.finish()
+        return all(step.ok for step in report.steps)
 
     async def _instruments(self) -> Told:
         return ("read anew", True) if await self._tradable.reload() else ("no answer", False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -27,6 +28,34 @@ class Clock(Protocol):
 
     async def sleep_until_ms(self, at_ms: int) -> None:
         """Wait until market time `at_ms`; returns at once if it has passed."""
+
+
+class Gap(NamedTuple):
+    """Time in which nothing ran, or by which a clock was moved. Milliseconds of market time."""
+
+    stalled_ms: int
+    """For so long the program stood still: stopped, held, or asleep with its machine."""
+    moved_ms: int
+    """Our clock was moved on by so much, since it is proven that it passed; 0: it had gone on."""
+    ahead_ms: int
+    """The wall clock went ahead of ours by itself: nothing is proven by that. Negative: it was set back."""
+
+
+class Machine(Protocol):
+    """What the machine's own clocks say of ours; on time that does not jump."""
+
+    def on_gap(self, listener: Callable[[Gap], object]) -> None:
+        """Have `listener` told of each gap, on the loop, before anything else of that round; it must not wait."""
+
+    def behind_ms(self) -> int:
+        """By how much the wall clock has gone ahead of ours since the start, market ms; negative: it was set back."""
+
+    def move_on(self, by_ms: int) -> None:
+        """Move our clock on by so much, timers included; it is the caller who has proof that so much time has passed.
+
+        Args:
+            by_ms: Market ms, > 0: no clock of ours runs back.
+        """
 
 
 class Ids(Protocol):

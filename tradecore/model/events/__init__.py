@@ -50,6 +50,7 @@ from tradecore.model.events.market import FeedPast, FeedSource, InstrumentsChang
 from tradecore.model.events.operation import (
     AlertFired,
     BalanceRefresh,
+    ClockGap,
     ClockSkew,
     ConfigChange,
     ConfigDrift,
@@ -115,6 +116,7 @@ __all__ = [
     "BudgetReserved",
     "CandidateOutcomes",
     "CheckFact",
+    "ClockGap",
     "ClockSkew",
     "ConfigChange",
     "ConfigDrift",

@@ -245,6 +245,20 @@ class ClockSkew(NamedTuple):
     ok: bool
 
 
+@event_kind("clock_gap", Taxonomy.HEALTH)
+class ClockGap(NamedTuple):
+    """Nothing ran for a while, or our clock was found behind: the machine slept, was stopped, or its clock was set."""
+
+    stalled_ms: int
+    """For so long nothing ran, market time."""
+    moved_ms: int
+    """Our clock was moved on by so much."""
+    ahead_ms: int
+    """By so much the wall clock had gone ahead of ours by itself; negative: it was set back."""
+    proof: str
+    """What proves that the time has passed: the kernel, the venue's clock beside the wall's, or nothing."""
+
+
 @event_kind("symbol_halt", Taxonomy.AUDIT, booked=True)
 class SymbolHalt(NamedTuple):
     """A symbol is shut for entries for a while: the venue refuses it."""
