@@ -19,6 +19,7 @@ from tradecore.venues import weights
 from tradecore.venues.ccxt import evidence
 from tradecore.venues.ccxt.exchange import ClockOffset
 from tradecore.venues.ccxt.keys import ApiKeys
+from tradecore.venues.ccxt.listing import put_aside
 from tradecore.venues.ccxt.transport import Transport
 from tradecore.venues.ccxt.ways import Ways
 from tradecore.venues.classify import RawReply, excerpt_of, object_of, retry_after_of
@@ -176,13 +177,13 @@ class Client:
             VenueRefused: If the venue said no.
         """
         if anew or not self.exchange.markets:
-            before = self.exchange.markets
+            before = put_aside(self.exchange)
             asked = await self.ask("instruments", "", lambda exchange: exchange.load_markets(anew))
             self.usable(asked, "instruments")
             if not any(market.get("spot") for market in self.exchange.markets.values()):
                 # A venue without a market has not answered; what was known stays known.
-                if before:
-                    self.exchange.set_markets(list(before.values()))
+                if before.markets:
+                    self.exchange.set_markets_from_exchange(before)
                 raise RetryableVenueError("instruments: expected at least one spot market, was none")
         found: Mapping[str, Any] = self.exchange.markets
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 from tradecore.venues.classify import RawReply
 
@@ -19,7 +19,9 @@ class Heard:
         started_s: Monotonic market time.
     """
 
-    __slots__ = ("body", "entered", "error", "headers", "latency_ms", "method", "path", "started_s", "status")
+    __slots__ = (
+        "body", "entered", "error", "headers", "latency_ms", "method", "path", "prepared", "started_s", "status"
+    )  # fmt: skip
 
     def __init__(self, method: str, path: str, started_s: float) -> None:
         self.method: Final = method
@@ -31,6 +33,8 @@ class Heard:
         self.body: str | None = None
         self.error = ""
         self.latency_ms = 0.0
+        self.prepared: tuple[str, Any] | None = None
+        """A large answer and what it says, until ccxt asks for it."""
 
     @property
     def reply(self) -> RawReply:
@@ -52,6 +56,22 @@ def running(heard: Heard) -> Iterator[None]:
         yield
     finally:
         _RUNNING.reset(token)
+
+
+def prepare(body: str, parsed: Any) -> None:
+    """Keep what an answer to the request under way says, so that it need not be parsed again in one go."""
+    heard = _RUNNING.get()
+    if heard is not None:
+        heard.prepared = (body, parsed)
+
+
+def prepared(body: str) -> tuple[Any] | None:
+    """What an answer to the request under way says, to be had once; ``None`` where it was not prepared."""
+    heard = _RUNNING.get()
+    if heard is None or heard.prepared is None:
+        return None
+    (text, parsed), heard.prepared = heard.prepared, None
+    return (parsed,) if text == body else None
 
 
 def answered(status: int, headers: Mapping[str, str], body: str) -> None:

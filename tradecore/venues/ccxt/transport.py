@@ -6,11 +6,15 @@ answer without end would fill the memory (reference orders.md F18), so both are 
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from types import TracebackType
 from typing import Any, Final, Protocol
 
 import aiohttp
+
+from tradecore.venues.ccxt import evidence
+from tradecore.venues.ccxt.pieces import LARGE, parse_in_pieces
 
 MAX_BYTES: Final = 64_000_000
 """Largest answer read; exchangeInfo of all symbols is the largest that venues send, about 20 MB."""
@@ -30,8 +34,13 @@ class Answer:
         self.content: Final = content
 
     async def text(self, errors: str = "strict") -> str:
-        """The body as text; all venues send UTF-8."""
-        return self.content.decode(errors=errors)
+        """The body as text; all venues send UTF-8. A large one is parsed here already, in pieces."""
+        text = self.content.decode(errors=errors).strip()
+        if len(text) >= LARGE:
+            # what is no JSON is left to ccxt, whose word on it is known
+            with contextlib.suppress(ValueError, RecursionError):
+                evidence.prepare(text, await parse_in_pieces(text))
+        return text
 
 
 class _Request:

@@ -48,6 +48,9 @@ class Ways(NamedTuple):
     trade_span_ms: int = 7 * _DAY_MS
     ticker_list: int = 0
     """Most symbols named in one request of tickers, more are read with all; 0: ccxt reads all and picks."""
+    listing: str = ""
+    """ccxt's method of the endpoint that lists all markets in one answer, whose rows it parses one by one; empty: it
+    is left to do so in one go."""
     currencies: bool = False
     """True where reading the markets needs the coins first."""
     test_order: bool = False
@@ -84,6 +87,7 @@ _WAYS: Final[Mapping[str, Ways]] = MappingProxyType(
             look_up=_CLIENT, cancel_key=_CLIENT, trade_page=1000, trade_cursor="from_id", order_page=1000,
             # ccxt believes in 10,000 days; the venue says that start and end may lie 24 h apart.
             order_span_ms=_DAY_MS - 10, ticker_list=100, test_order=True, window_key="recvWindow",
+            listing="publicGetExchangeInfo",
             options=MappingProxyType(
                 {
                     **_SPOT, "fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False,
@@ -93,7 +97,7 @@ _WAYS: Final[Mapping[str, Ways]] = MappingProxyType(
         ),
         "mexc": Ways(
             look_up=_CLIENT, cancel_key=_CLIENT, fee_in="quote", trade_page=100, order_page=1000,
-            test_order=True, window_key="recvWindow",
+            test_order=True, window_key="recvWindow", listing="spotPublicGetExchangeInfo",
         ),
         "okx": Ways(look_up=_CLIENT, cancel_key=_CLIENT, trade_page=100),
         "kraken": Ways(
