@@ -31,3 +31,9 @@ tradecore run --profile twice.toml --speed max --for 20m
 # [ship]
 pip wheel --no-deps -w dist .
 # [/ship]
+# [kinds]
+tradecore plugins new quiet_hours --hooks signal            # a filter: role = "filter" makes it one
+tradecore plugins new size_by_range --hooks size
+tradecore plugins new exec_patient --hooks route_order
+tradecore plugins new universe_named --hooks universe
+# [/kinds]
