@@ -2,8 +2,9 @@
 
     python bench/wire_listing.py [--data FOLDER] [--repeats 5]
 
-The markets are those of Binance as recorded, twice over under other names, served on loopback. `hold_ms` is the longest
-time on the wall from one turn of the loop to the next while they are read; `thread_ms` the loop thread's own work in it.
+The markets are those of Binance as recorded, twice over under other names, served on loopback. `hold_ms` is the
+longest time on the wall from one turn of the loop to the next while they are read, `thread_ms` the loop thread's own
+work in it, `collector_ms` the longest round of Python's collector of cycles, which holds every thread.
 `at_once` is ccxt's own way.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
+import gc
 import json
 import lzma
 import statistics
@@ -48,7 +50,15 @@ class Watch:
     """The longest hold, on the wall and by the loop thread's own work."""
 
     def __init__(self) -> None:
-        self.hold_ms = self.thread_ms = 0.0
+        self.hold_ms = self.thread_ms = self.collector_ms = 0.0
+        self._began = 0.0
+
+    def collecting(self, phase: str, _info: dict[str, int]) -> None:
+        """Told by the collector as it begins and ends a round."""
+        now = time.thread_time()
+        if phase == "stop":
+            self.collector_ms = max(self.collector_ms, (now - self._began) * 1000)
+        self._began = now
 
     async def look(self) -> None:
         """Take turns until cancelled."""
@@ -61,21 +71,25 @@ class Watch:
 
 async def watched(read: Callable[[], Awaitable[Any]], repeats: int) -> dict[str, float]:
     """Read a few times and say what it held."""
-    holds, own, took = [], [], []
+    holds, own, took, rounds = [], [], [], []
     await read()
     for _ in range(repeats):
         watch = Watch()
         task = asyncio.create_task(watch.look())
+        gc.callbacks.append(watch.collecting)
         began = time.perf_counter()
         await read()
         took.append((time.perf_counter() - began) * 1000)
         task.cancel()
+        gc.callbacks.remove(watch.collecting)
+        rounds.append(watch.collector_ms)
         holds.append(watch.hold_ms)
         own.append(watch.thread_ms)
-    return {
-        "hold_ms_median": round(statistics.median(holds), 1), "hold_ms_max": round(max(holds), 1),
-        "thread_ms_max": round(max(own), 1), "read_ms_median": round(statistics.median(took), 1),
+    found = {
+        "hold_ms_median": statistics.median(holds), "hold_ms_max": max(holds), "thread_ms_max": max(own),
+        "collector_ms_max": max(rounds), "read_ms_median": statistics.median(took),
     }  # fmt: skip
+    return {name: round(value, 1) for name, value in found.items()}
 
 
 async def measure(body: bytes, repeats: int) -> dict[str, Any]:

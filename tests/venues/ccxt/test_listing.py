@@ -8,6 +8,7 @@ import gc
 import json
 import lzma
 import time
+import weakref
 from decimal import Decimal
 from pathlib import Path
 
@@ -231,3 +232,44 @@ def test_a_copy_made_aside_has_nothing_to_close(caplog, listed):
     read_twice("binance", told)
     gc.collect()
     assert [record for record in caplog.records if "close()" in record.getMessage()] == []
+
+
+# The collector of cycles ------------------------------------------------------------------------------------------
+
+
+class Cycle:
+    def __init__(self):
+        self.me = self
+
+
+def test_garbage_of_before_is_collected_and_the_collector_wakes_again(listed):
+    lost = weakref.ref(Cycle())
+    rounds = []
+    gc.callbacks.append(lambda phase, info: rounds.append(info["generation"]) if phase == "start" else None)
+    try:
+        read_twice("binance", listed("binance"))
+    finally:
+        gc.callbacks.pop()
+    assert lost() is None
+    assert 2 in rounds
+    assert gc.isenabled()
+
+
+def test_a_collector_that_somebody_put_to_sleep_sleeps_on():
+    gc.disable()
+    try:
+        frozen = gc.get_freeze_count()
+        with sleeping_collector(first=True, keep=True):
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.enable()
+
+
+def test_after_an_error_the_collector_wakes_and_nothing_is_kept():
+    frozen = gc.get_freeze_count()
+    with pytest.raises(RuntimeError), sleeping_collector(keep=True):
+        raise RuntimeError
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == frozen

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 
 from tradecore.venues.ccxt import evidence
+from tradecore.venues.ccxt.heap import sleeping_collector
 from tradecore.venues.ccxt.pieces import LARGE, parse_in_pieces
 
 MAX_BYTES: Final = 64_000_000
@@ -38,7 +39,7 @@ class Answer:
         text = self.content.decode(errors=errors).strip()
         if len(text) >= LARGE:
             # what is no JSON is left to ccxt, whose word on it is known
-            with contextlib.suppress(ValueError, RecursionError):
+            with contextlib.suppress(ValueError, RecursionError), sleeping_collector(first=True):
                 evidence.prepare(text, await parse_in_pieces(text))
         return text
 
