@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tradecore.clocks.clock import SystemClock
+from tradecore.venues.ccxt.heap import sleeping_collector
 from tradecore.venues.ccxt.open import open_market
 from tradecore.venues.ccxt.pieces import LARGE, parse_answer, parse_in_pieces
 from tradecore.venues.ccxt.ways import ways_of
