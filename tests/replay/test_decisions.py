@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from tradecore.app.questions import stored_questions
 from tradecore.app.redeciding import Now, guests_now, questions_of, redecide
 from tradecore.engine.explain.inputs import ENTRY
 from tradecore.hooks.guest import Guest
+from tradecore.journal.read import read_journal
 from tradecore.model.order import OrderRequest
 from tradecore.model.units import ZERO, exact_sum, times
 
@@ -19,13 +21,24 @@ def sessions(two_runs):
     return list(dict.fromkeys(stored.session for stored in stored_questions(two_runs / "journal")))
 
 
-def test_r44_the_same_guests_decide_the_same(two_runs, replayed):
-    for run in ("1", "latest"):
+def test_r44_the_same_guests_decide_the_same(two_runs, replayed, sessions):
+    stored = list(stored_questions(two_runs / "journal"))
+    for run, session in zip(("1", "latest"), sessions, strict=True):
         code, found = replayed(two_runs, run, "--decisions")
         decisions = found["decisions"]
+        mine = [(one.inputs.question, one.inputs.answer.outcome) for one in stored if one.session == session]
         assert code == 0
-        assert decisions["asked"] == decisions["same"] > 2
+        assert decisions["asked"] == decisions["same"] == len(mine)
         assert (decisions["total"], decisions["untold"], decisions["faults"]) == (0, 0, [])
+        kinds = {("entry", "INTENT_CREATED"), ("entry", "RISK_REFUSED"), ("gate", "ALLOWED"), ("route", "ORDER")}
+        assert kinds <= set(mine), "each kind of question was asked in each run"
+        assert Counter(mine)["entry", "INTENT_CREATED"] == made_by(two_runs, session) > 5
+
+
+def made_by(folder, session):
+    """Entries that a run made, as its own events tell."""
+    lines = read_journal(folder / "journal", kinds=("intent_created",))
+    return sum(line.session == session and not line.data["reduces"] for line in lines)
 
 
 def test_r44_other_settings_show_the_first_difference_and_its_worth(two_runs, replayed, cli):
