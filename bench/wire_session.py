@@ -1,6 +1,6 @@
 """The program against a venue on loopback: limiter, orders on the wire, doubts settled, and a start with open orders.
 
-    python bench/wire_session.py [--wire binance] [--orders 200] [--attempts 100]
+    python bench/wire_session.py [--wire binance] [--orders 200] [--attempts 100] [--parts start]
 
 Prints one JSON object. Program and venue share one process and one core: a real program has one for itself.
 """
@@ -35,7 +35,9 @@ from tradecore.testing.records import records_of
 from tradecore.venues.ccxt.keys import ApiKeys
 from tradecore.venues.ccxt.open import open_ccxt
 from tradecore.venues.limiter import RequestLimiter
+from tradecore.venues.twin.gate import Refused
 from tradecore.venues.twin.wire.auth import Request
+from tradecore.venues.twin.wire.desk import Limits
 from tradecore.venues.twin.wire.spoil import Reply
 
 
@@ -89,7 +91,7 @@ def _reads(wire: str) -> float:
     """Own orders read one after the other through limiter, ccxt and loopback HTTP."""
     count = 400
     with tempfile.TemporaryDirectory(prefix="wire-bench-") as made:
-        stage = Stage(Scene(wire, speed=1.0), Path(made))
+        stage = Stage(Scene(wire, speed=1.0, limits=Limits(None, None, None, None)), Path(made))
 
         async def story() -> float:
             limit = RequestLimiter(stage.clock, 10**9)
@@ -207,7 +209,27 @@ def start(wire: str, attempts: int) -> dict[str, Any]:
 
 def _started(stage: Stage, before: set[str]) -> dict[str, Any]:
     """Start, and say what it took until entries were allowed and until every order of before had settled."""
-    played = stage.run(stage.trade)
+    gate, weighed = stage.server.desk.gate, list[tuple[int, int]]()
+    enter, began = gate.enter, time.perf_counter()
+
+    def counted(now_ms: int, weight: int = 1) -> Refused | None:
+        refused = enter(now_ms, weight)
+        weighed.append((now_ms, 0 if refused else weight))
+        return refused
+
+    gate.enter = counted  # type: ignore[method-assign]
+    done_s = [0.0]
+
+    async def until_settled(act: Act) -> None:
+        """Note the moment of the wall at which nothing of before is under way."""
+        books = act.engine.desk.books
+        while any(one.wire_id in before and one.state is not AttemptState.SETTLED for one in books.attempts.values()):
+            await act.wait(0.05)
+            if act.engine.desk.stopping:
+                return
+        done_s[0] = time.perf_counter() - began
+
+    played = stage.run(lambda: stage.trade(until_settled))
     told = [
         note for note in played.notes(ExchangeCall, ReconciliationResult)
         if note.at_ns >= stage.clock.epoch_ms * 1_000_000
@@ -217,9 +239,11 @@ def _started(stage: Stage, before: set[str]) -> dict[str, Any]:
     attempts = [a for a in records_of(played.folder / STORE_FILE).attempts if a.wire_id in before]
     last = max(a.settled_ms or 0 for a in attempts)
     return {
-        "requests": len(calls), "by_operation": dict(sorted(Counter(note.event.operation for note in calls).items())),
+        "requests": len(calls), "weight": sum(weight for at_ms, weight in weighed if at_ms * 1_000_000 <= end),
+        "refused": sum(not weight for _, weight in weighed),
+        "by_operation": dict(sorted(Counter(note.event.operation for note in calls).items())),
         "reconciled_s": round((end - stage.clock.epoch_ms * 1_000_000) / 1e9, 3),
-        "settled_s": round((last - stage.clock.epoch_ms) / 1e3, 3),
+        "settled_s": round((last - stage.clock.epoch_ms) / 1e3, 3), "settled_wall_s": round(done_s[0], 3),
         "unsettled": sum(a.state is not AttemptState.SETTLED for a in attempts), "findings": played.findings(),
     }  # fmt: skip
 
@@ -230,12 +254,13 @@ def main() -> None:
     parser.add_argument("--wire", choices=["binance", "mexc"], default="binance")
     parser.add_argument("--orders", type=int, default=200, help="whose way from the signal is timed")
     parser.add_argument("--attempts", type=int, default=100, help="that a start finds open")
-    asked = parser.parse_args()
-    report = {
-        "wire": asked.wire, "limiter": limiter(asked.wire),
-        "signal_to_order": signal_to_order(asked.wire, asked.orders), "unknown_settled": doubts(asked.wire),
-        "start": start(asked.wire, asked.attempts),
+    parts = {
+        "limiter": lambda: limiter(asked.wire), "signal_to_order": lambda: signal_to_order(asked.wire, asked.orders),
+        "unknown_settled": lambda: doubts(asked.wire), "start": lambda: start(asked.wire, asked.attempts),
     }  # fmt: skip
+    parser.add_argument("--parts", default=",".join(parts), help="with commas")
+    asked = parser.parse_args()
+    report = {"wire": asked.wire, **{name: parts[name]() for name in asked.parts.split(",")}}
     print(json.dumps(report, indent=1, default=str))
 
 
