@@ -17,12 +17,13 @@ from tradecore import __version__
 from tradecore.app.drift import SettingsWatch, tell_drift
 from tradecore.app.floor import FloorMaker, TwinMaker
 from tradecore.app.handing import resources_of, secrets_of
+from tradecore.app.lost import read_lost
 from tradecore.app.operating import Reading
-from tradecore.app.plain import engine_config, retention_days
+from tradecore.app.plain import engine_config
 from tradecore.app.prepare import Prepared, state_folder
 from tradecore.app.signals import ProcessSignals
 from tradecore.app.wire import Door, Wire
-from tradecore.app.writing import open_writer
+from tradecore.app.writing import attach_logs, journal_of, open_writer
 from tradecore.clocks.clock import LoopClock
 from tradecore.clocks.ids import RandomIds, SeededChance, SeededIds
 from tradecore.clocks.loop import MarketLoop
@@ -36,19 +37,19 @@ from tradecore.errors import Interrupted, StateFolderError
 from tradecore.hooks.calls import Calls
 from tradecore.hooks.relay import EventRelay
 from tradecore.hooks.watchdog import WATCHDOG_NAME, Watchdog, interrupt
-from tradecore.journal.logs import open_logs
 from tradecore.journal.mask import Mask
-from tradecore.journal.opening import EventJournal, open_journal
-from tradecore.journal.uncaught import Uncaught
+from tradecore.journal.opening import EventJournal
 from tradecore.model.events import AlertFired, ConfigChange, ConfigSnapshot, SessionEnded
-from tradecore.model.places import HANG_FILE, JOURNAL_FOLDER, LOG_FILE, TWIN_FILE
+from tradecore.model.lost import Behind
+from tradecore.model.places import HANG_FILE, JOURNAL_FOLDER, TWIN_FILE
 from tradecore.model.records import Memory, Run
 from tradecore.model.units import RunId
 from tradecore.ports.clock import Clock, Ids
 from tradecore.ports.store import Loaded, Store
 from tradecore.store.holder import Holder, this_process
+from tradecore.store.inline import InlineStore
 from tradecore.store.instance import InstanceLock
-from tradecore.store.lease import Renewing
+from tradecore.store.threaded import ThreadedStore
 
 
 class Screen(Protocol):
@@ -135,6 +136,7 @@ class Session:
     ) -> None:
         self._last = last
         self._holder = holder if holder is not None else this_process()
+        self._behind: Behind | None = None
         self._prepared = prepared
         self._settings = prepared.settings
         self._folder = folder
@@ -174,14 +176,18 @@ class Session:
         async with AsyncExitStack() as stack:
             clock = LoopClock(loop, loop.epoch_ms or self._maker.epoch_ms(self._prepared, self._folder))
             wire = Wire(clock)
-            store, lease = self._open_store(wire)
+            writer = self._open_store(wire)
+            store = writer if self._around_store is None else self._around_store(writer)
             stack.push_async_callback(store.close)
             loaded = store.load()
             self._check_market(loaded)
-            run = self._new_run(loaded, clock)
+            run, journal = await self._open_journal(loaded, clock)
+            if journal.last_sequence > loaded.last_sequence:
+                writer.raise_sequence(journal.last_sequence)
+            lease = writer.lease
             if lease is not None:
                 lease.name_run(run.run_id)
-            journal = self._open_journal(stack, run, clock)
+            attach_logs(stack, journal, clock, self._mask(), self._folder)
             wire.connect(journal)
             stack.push_async_callback(journal.close, self._settings.shutdown.phase_s)
             if loaded.last_run is not None and not journal.last_sequence:
@@ -198,7 +204,7 @@ class Session:
                 Outside(
                     clock=clock, ids=self._ids(run, clock), chance=SeededChance(run.seed), store=store, journal=wire,
                     venue=floor.venue, feed=floor.feed, limiter=floor.limiter, calls=calls, hints=floor.hints,
-                    lease=lease, machine=None if clock.virtual else clock,
+                    lease=lease, behind=self._behind, machine=None if clock.virtual else clock,
                 ),
                 engine_config(self._settings, commands=self._kept or bool(self._settings.run.operators)),
                 stop_at_ms=None if self._prepared.for_ms is None else clock.now_ms() + self._prepared.for_ms,
@@ -219,17 +225,16 @@ class Session:
 
     # Opening --------------------------------------------------------------------------------------------------
 
-    def _open_store(self, wire: Wire) -> tuple[Store, Renewing | None]:
+    def _open_store(self, wire: Wire) -> InlineStore | ThreadedStore:
         """Open the store, and take the right to write it where it outlives the run.
 
         Raises:
             StateFolderError: Another process writes it, or its file cannot be written.
         """
-        store = open_writer(
+        return open_writer(
             self._settings.store, self._folder, kept=self._kept, inline=self._prepared.virtual, follower=wire.follow,
             holder=self._holder,
         )  # fmt: skip
-        return (store if self._around_store is None else self._around_store(store)), store.lease
 
     def _check_market(self, loaded: Loaded) -> None:
         """A state belongs to one market and one venue: another's prices or orders would make its books nonsense.
@@ -251,9 +256,8 @@ class Session:
                 f"(market {known.text}, asked for {self._prepared.market_digest}): name a new folder"
             )
 
-    def _new_run(self, loaded: Loaded, clock: Clock) -> Run:
+    def _new_run(self, number: int, clock: Clock) -> Run:
         seed = self._settings.run.seed
-        number = loaded.last_run.number + 1 if loaded.last_run is not None else 1
         ids = SeededIds(seed, number) if clock.virtual else RandomIds(clock)
         return Run(
             run_id=RunId(ids.new("run")), number=number, account=self._settings.account.name, seed=seed,
@@ -264,23 +268,30 @@ class Session:
     def _ids(self, run: Run, clock: Clock) -> Ids:
         return SeededIds(run.seed, run.number) if clock.virtual else RandomIds(clock)
 
-    def _open_journal(self, stack: AsyncExitStack, run: Run, clock: Clock) -> EventJournal:
-        """Open journal and text log, and make what nobody catches an event."""
-        settings = self._settings.journal
+    async def _open_journal(self, loaded: Loaded, clock: Clock) -> tuple[Run, EventJournal]:
+        """Open the journal of a new run; where the store is behind it, find out what the store lost (F34).
+
+        The run is numbered above every one that either knows of: ids of virtual time are made from that number.
+
+        Raises:
+            DataError: A file of the journal cannot be read.
+        """
+        folder, number = self._folder / JOURNAL_FOLDER, loaded.last_run.number if loaded.last_run is not None else 0
+        run = self._new_run(number + 1, clock)
+        journal = self._journal_of(run, clock)
+        if journal.last_sequence <= loaded.last_sequence:
+            return run, journal
+        self._behind = read_lost(folder, loaded.last_sequence, journal.last_sequence)
+        await journal.close(self._settings.shutdown.phase_s)
+        run = self._new_run(max(number, self._behind.run_number) + 1, clock)
+        return run, self._journal_of(run, clock)
+
+    def _mask(self) -> Mask:
         of_guests = [secret.get_secret_value() for one in self._secrets.values() for secret in one.values()]
-        mask = Mask([self._settings.store.url.get_secret_value(), *self._maker.secrets, *of_guests])
-        journal = open_journal(
-            self._folder / JOURNAL_FOLDER, session=run.run_id, clock=clock, mask=mask, queue=settings.queue,
-            retention_days=retention_days(self._settings), cap_mb=settings.cap_mb, trace_sample=settings.trace_sample,
-        )  # fmt: skip
-        if not clock.virtual:
-            logs = open_logs(mask=mask, now_ns=clock.now_ns, file=self._folder / LOG_FILE)
-            logs.attach(journal.note)
-            stack.callback(logs.close, 1.0)
-            uncaught = Uncaught(journal.note, logs.tell)
-            uncaught.install(asyncio.get_running_loop())
-            stack.callback(uncaught.uninstall)
-        return journal
+        return Mask([self._settings.store.url.get_secret_value(), *self._maker.secrets, *of_guests])
+
+    def _journal_of(self, run: Run, clock: Clock) -> EventJournal:
+        return journal_of(self._settings, self._folder, run.run_id, clock, self._mask())
 
     def _open_door(self, clock: Clock, wire: Wire, loaded: Loaded) -> tuple[Calls, EventRelay]:
         """Put the guests behind the door, quarantines of earlier runs in force."""

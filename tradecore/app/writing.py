@@ -1,12 +1,20 @@
-"""The store as a run opens it: for writing, under a lease where the store outlives the run (INV-14)."""
+"""Store, journal and log as a run opens them: the store under a lease where it outlives the run (INV-14)."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
+from tradecore.app.plain import retention_days
 from tradecore.clocks.clock import SystemClock
-from tradecore.model.places import STORE_FILE
-from tradecore.settings.sections import StoreSection
+from tradecore.journal.logs import open_logs
+from tradecore.journal.mask import Mask
+from tradecore.journal.opening import EventJournal, open_journal
+from tradecore.journal.uncaught import Uncaught
+from tradecore.model.places import JOURNAL_FOLDER, LOG_FILE, STORE_FILE
+from tradecore.ports.clock import Clock
+from tradecore.settings.sections import Settings, StoreSection
 from tradecore.store.database import sqlite_url
 from tradecore.store.holder import Holder
 from tradecore.store.inline import Follower, InlineStore
@@ -45,3 +53,28 @@ def open_writer(
         # what is gone with the run need not survive a power cut
         synchronous=settings.synchronous if kept else "OFF",
     )  # fmt: skip
+
+
+def journal_of(settings: Settings, folder: Path, run_id: str, clock: Clock, mask: Mask) -> EventJournal:
+    """Open the journal of a state folder for a run.
+
+    Raises:
+        StateFolderError: It cannot be read or written.
+    """
+    journal = settings.journal
+    return open_journal(
+        folder / JOURNAL_FOLDER, session=run_id, clock=clock, mask=mask, queue=journal.queue,
+        retention_days=retention_days(settings), cap_mb=journal.cap_mb, trace_sample=journal.trace_sample,
+    )  # fmt: skip
+
+
+def attach_logs(stack: AsyncExitStack, journal: EventJournal, clock: Clock, mask: Mask, folder: Path) -> None:
+    """Open the text log, and make what nobody catches an event; on virtual time there is none."""
+    if clock.virtual:
+        return
+    logs = open_logs(mask=mask, now_ns=clock.now_ns, file=folder / LOG_FILE)
+    logs.attach(journal.note)
+    stack.callback(logs.close, 1.0)
+    uncaught = Uncaught(journal.note, logs.tell)
+    uncaught.install(asyncio.get_running_loop())
+    stack.callback(uncaught.uninstall)

@@ -24,6 +24,7 @@ from tradecore.model.events import NO_IDS, AlertFired, Ids, Stamped, UncaughtExc
 from tradecore.model.fill import Fill
 from tradecore.model.instrument import Instrument
 from tradecore.model.intent import Intent, IntentRow, Reservation
+from tradecore.model.lost import Behind
 from tradecore.model.order import Attempt
 from tradecore.model.position import Position
 from tradecore.model.reasons import Reason
@@ -58,6 +59,8 @@ class Outside(NamedTuple):
     """What the venue pushes of our account; ``None``: it pushes nothing."""
     lease: Lease | None = None
     """The right to write the store; ``None``: nobody else can write it."""
+    behind: Behind | None = None
+    """What the journal tells and the store does not hold; ``None``: it holds all of it."""
     machine: Machine | None = None
     """The machine's own clocks; ``None``: time jumps, and no machine has a part in it."""
 
@@ -100,6 +103,7 @@ class Desk:
         self.calls = outside.calls
         self.hints = outside.hints
         self.lease = outside.lease
+        self.behind = outside.behind
         self.machine = outside.machine
         self.config = config
         self.books = Books()

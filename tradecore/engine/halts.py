@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tradecore.engine.desk import Desk
 from tradecore.model.events import TradingStateChanged
+from tradecore.model.lost import STORE_BEHIND
 from tradecore.model.portfolio import TradingState
 from tradecore.model.records import Memory, TradingRecord
 
@@ -62,7 +63,9 @@ async def lift_halt(desk: Desk, cause: str, text: str) -> None:
         if others or trading.state is not TradingState.HALTED or trading.actor != _CORE:
             return
         # differences with the venue found meanwhile stop entries on their own account
-        reducing = desk.recall(_BEFORE) == TradingState.REDUCING or bool(desk.recall("drift"))
+        reducing = desk.recall(_BEFORE) == TradingState.REDUCING or bool(
+            desk.recall("drift") or desk.recall(STORE_BEHIND)
+        )
         new = TradingState.REDUCING if reducing else TradingState.ACTIVE
         work.put(TradingRecord(new, _CORE, text, now), Memory(_BEFORE, "", now))
         work.tell(TradingStateChanged(str(trading.state), str(new), _CORE, text, None))

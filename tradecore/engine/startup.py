@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tradecore.engine.behind import Rediscovery
 from tradecore.engine.desk import Desk, Transaction
 from tradecore.engine.execution import Execution
 from tradecore.engine.exits import Exits
@@ -61,6 +62,7 @@ class Startup:
         self._money = money
         self._tradable = tradable
         self._skew = skew
+        self._rediscovery = Rediscovery(desk, desk.behind)
 
     async def run(self, run: Run, plugins: tuple[str, ...], version: str) -> None:
         """Load, compare, take up what was left open; entries may start when this returns.
@@ -74,6 +76,7 @@ class Startup:
         loaded = desk.store.load()
         desk.books.load(loaded)
         desk.recent.restore(loaded.recent)
+        await self._rediscovery.take_up(fresh=loaded.last_run is None)
         clock_was_off = is_halted(desk, CLOCK)
         report = self._sweeping.report("start")
         await report.step(1, "instance", _text(self._instance(run)))
@@ -94,6 +97,7 @@ class Startup:
         await report.step(9, "open and unknown orders", lambda: self._sweeping.read_attempts(found.seen))
         report.orphans(found)
         await report.step(11, "closed orders", self._sweeping.settle_closed)
+        await self._rediscovery.close_emptied()
         await report.balances(found)
         await report.recomputed()
         await lift_halt(desk, "venue", "the venue has answered at the start")
@@ -108,13 +112,11 @@ class Startup:
         return text if lease is None else f"{text}; lease of epoch {lease.epoch}, renewed each {lease.renew_s:g} s"
 
     async def _sequences(self, loaded: Loaded) -> str:
-        """Compare how far store and journal have come: a store behind its journal was put back to an older copy."""
+        """Say how far store and journal had come: a store behind its journal was put back to an older copy."""
         desk = self._desk
-        journal = desk.journal.last_sequence
-        text = f"store at event {loaded.last_sequence}, journal at {journal}"
-        if journal > loaded.last_sequence:
-            desk.alert("store_behind", "critical", f"{text}: the store is older than what was told")
-        return text
+        if desk.behind is not None:
+            return f"{desk.behind.text}: the store is older than what was told, its next event is numbered above both"
+        return f"store at event {loaded.last_sequence}, journal at {desk.journal.last_sequence}"
 
     async def _instruments_and_key(self) -> str:
         listed = await self._insist("instruments", self._tradable.load)

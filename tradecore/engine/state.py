@@ -8,6 +8,7 @@ from tradecore.engine.exits import Exits
 from tradecore.engine.levels import Trigger
 from tradecore.engine.locks import Locks
 from tradecore.model.events import OperatorCommand, TradingStateChanged
+from tradecore.model.lost import STORE_BEHIND
 from tradecore.model.portfolio import TradingState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Command, CommandState, TradingRecord
@@ -42,7 +43,8 @@ class Operator:
         trading = desk.books.trading
         if trading.expires_ms is not None and desk.clock.now_ms() >= trading.expires_ms:
             # an unexplained difference found meanwhile stops entries on its own account
-            state = TradingState.REDUCING if desk.recall("drift") else TradingState.ACTIVE
+            still = desk.recall("drift") or desk.recall(STORE_BEHIND)
+            state = TradingState.REDUCING if still else TradingState.ACTIVE
             await change_trading_state(desk, state, "core", "time of the state before is over")
         for command in await desk.store.asked_commands():
             result, done = await self._carry_out(command)
@@ -60,6 +62,8 @@ class Operator:
             seconds = int(command.argument or 0)
             expires_ms = self._desk.clock.now_ms() + seconds * 1_000 if seconds else None
             await change_trading_state(self._desk, state, command.actor, command.reason, expires_ms)
+            if state is TradingState.ACTIVE and self._desk.recall(STORE_BEHIND):
+                await self._desk.remember(STORE_BEHIND, "")  # that is the operator's word for what was found
             if state is not TradingState.ACTIVE:
                 self._execution.cancel_entries(Reason.OPERATOR)
             return f"trading state is {state}", True

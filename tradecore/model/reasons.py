@@ -55,6 +55,7 @@ class Reason(enum.StrEnum):
     OPERATOR = "OPERATOR"
     SHUTDOWN = "SHUTDOWN"
     RESTARTED = "RESTARTED"
+    STORE_BEHIND = "STORE_BEHIND"  # found in the journal only: the store had been put back to an older copy
     GUEST_FAULT = "GUEST_FAULT"
     VENUE_REJECTED = "VENUE_REJECTED"
     INSUFFICIENT_FUNDS = "INSUFFICIENT_FUNDS"

@@ -1,0 +1,136 @@
+"""A store behind its journal: entries stop, and every order that it lost is taken up again and read at the venue (F34).
+
+A journal is no evidence of what an order became, but it tells that the order was made, under which id, and for which
+position. Such orders are written as UNKNOWN before anything else happens, so that they have an owner and that no later
+order can be given their ids; from there they go the way of any order without proof (`resolve`).
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from tradecore.engine.desk import Desk, Transaction, ids_of
+from tradecore.engine.evidence import attempt_event
+from tradecore.engine.holding import close_if_unsellable
+from tradecore.model.events import TradingStateChanged
+from tradecore.model.intent import Intent, IntentRow, IntentState
+from tradecore.model.lost import STORE_BEHIND, Behind, LostOrder
+from tradecore.model.order import Attempt, AttemptState
+from tradecore.model.portfolio import TradingState
+from tradecore.model.reasons import Reason
+from tradecore.model.records import Memory, TradingRecord
+
+_DETAIL = "told by the journal, missing from the store"
+_S = AttemptState
+
+
+class Rediscovery:
+    """Takes lost orders up at a start.
+
+    Args:
+        behind: What the journal tells; ``None``: the store holds all of it.
+    """
+
+    def __init__(self, desk: Desk, behind: Behind | None) -> None:
+        self._desk = desk
+        self._behind = behind
+        self._intents: set[str] = set()
+
+    async def take_up(self, *, fresh: bool) -> None:
+        """Write, as the first thing of a start and in one transaction, what the store must not forget again.
+
+        Args:
+            fresh: The store is empty: what its orders moved is in the balances that it begins with.
+        """
+        desk, behind = self._desk, self._behind
+        if behind is None:
+            if desk.recall(STORE_BEHIND):
+                desk.alert(STORE_BEHIND, "critical", f"{desk.recall(STORE_BEHIND)}; nobody has resumed since")
+            return
+        now = desk.clock.now_ms()
+        orders = () if fresh else behind.orders
+        taken, left = 0, 0
+        async with desk.transaction() as work:
+            for _, group in groupby(sorted(orders, key=_of_intent), key=_of_intent):
+                found = self._take(work, list(group), now)
+                taken, left = taken + found[0], left + found[1]
+            text = f"{behind.text}: {_told(taken, left, behind, fresh=fresh)}"
+            old = desk.books.trading
+            work.put(Memory(STORE_BEHIND, text, now))
+            if old.state is not TradingState.HALTED:
+                work.put(TradingRecord(TradingState.REDUCING, "core", f"{STORE_BEHIND}: {text}", now))
+            state = old.state if old.state is TradingState.HALTED else TradingState.REDUCING
+            # an event in any case: it carries the sequence over the journal's mark
+            work.tell(TradingStateChanged(str(old.state), str(state), "core", f"{STORE_BEHIND}: {text}", None))
+        desk.alert(STORE_BEHIND, "critical", f"{text}; entries stop until an operator resumes")
+
+    def _take(self, work: Transaction, orders: list[LostOrder], now_ms: int) -> tuple[int, int]:
+        """Take up the orders of one intent; how many, and how many belong to an intent that nobody knows."""
+        desk, intent_id = self._desk, orders[0].attempt.intent_id
+        row = work.intent(intent_id)
+        if row is None:
+            intent = orders[0].intent
+            if intent is None:
+                return 0, len(orders)
+            row = IntentRow(intent, IntentState.CANCELED, reason=Reason.STORE_BEHIND, detail=_DETAIL, ended_ms=now_ms)
+            work.put(row)
+        self._intents.add(intent_id)
+        stored = {attempt.client_order_id: attempt for attempt in desk.store.attempts_of(intent_id)}
+        taken = 0
+        for order in sorted(orders, key=lambda one: one.attempt.number):
+            known = stored.get(order.attempt.client_order_id)
+            if known is None:
+                self._put(work, row.intent, self._as_ours(order.attempt, row.intent, now_ms))
+            elif known.state is _S.PREPARED and order.attempt.state is not _S.SETTLED:
+                self._send_after_all(work, row.intent, known, order.attempt)
+            else:
+                continue  # the store knows it as sent: it is read at the venue as any other
+            taken += 1
+        return taken, 0
+
+    def _as_ours(self, lost: Attempt, intent: Intent, now_ms: int) -> Attempt:
+        """Complete an attempt; nobody wants it any more, so what is open of it is cancelled at once."""
+        return lost._replace(
+            wire_id=self._desk.venue.wire_id(lost.client_order_id), reduces=intent.reduces, cancel_after_ms=now_ms,
+            fence_ms=self._fence_ms(lost), detail=_DETAIL,
+        )  # fmt: skip
+
+    def _send_after_all(self, work: Transaction, intent: Intent, known: Attempt, lost: Attempt) -> None:
+        """The store knows it as prepared only; the journal tells that it went further."""
+        sending = known._replace(state=_S.SENDING, sent_ms=lost.sent_ms, fence_ms=self._fence_ms(lost))
+        work.put(sending)
+        self._put(work, intent, sending._replace(state=_S.UNKNOWN, venue_order_id=lost.venue_order_id, detail=_DETAIL))
+
+    def _fence_ms(self, lost: Attempt) -> int:
+        """The moment up to which the venue could take it, by our widest windows where the journal does not tell."""
+        timing = self._desk.venue.timing
+        if lost.fence_ms is not None:
+            return lost.fence_ms
+        window = timing.receive_window_ms + timing.engine_timeout_ms + timing.clock_error_ms
+        return (lost.sent_ms or lost.prepared_ms) + 2 * window
+
+    def _put(self, work: Transaction, intent: Intent, attempt: Attempt) -> None:
+        work.put(attempt)
+        work.tell(attempt_event(attempt, _DETAIL), ids_of(intent, attempt))
+
+    async def close_emptied(self) -> None:
+        """Close positions that lost exits had sold: their intents have ended, and no exit of ours will."""
+        desk = self._desk
+        live = {row.intent.position_id for row in desk.books.intents.values()}
+        for position in list(desk.books.positions.values()) if self._intents else ():
+            if position.position_id not in live and position.sold_quantity > 0:
+                async with desk.transaction() as work:
+                    current = work.position(position.position_id)
+                    if current is not None:
+                        close_if_unsellable(desk, work, current, current.close_reason or Reason.STORE_BEHIND)
+
+
+def _of_intent(order: LostOrder) -> str:
+    return order.attempt.intent_id
+
+
+def _told(taken: int, left: int, behind: Behind, *, fresh: bool) -> str:
+    if fresh:
+        return f"the store is empty, and what {len(behind.orders)} orders of the journal moved is in its opening"
+    text = f"{taken} orders of the journal are read at the venue"
+    return f"{text}, {left} belong to intents that nobody knows" if left else text
