@@ -60,7 +60,7 @@ def test_f2_f5_f17_accepted_but_unknown(world, twin, fault):
     world.run(story())
 
 
-@pytest.mark.parametrize("fault", ["lost_request", "http_502", "http_403", "http_404", "maintenance"])
+@pytest.mark.parametrize("fault", ["lost_request", "http_502", "http_403", "http_404", "http_504", "maintenance"])
 def test_f1_not_placed_and_unknown(world, twin, fault):
     async def story():
         await world.until(1_000)

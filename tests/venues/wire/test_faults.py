@@ -40,8 +40,8 @@ def made(wire):
 
 NOT_DONE = [
     ("not_sent", "cut"), ("cut_request", "cut"), ("lost_request", "time-out"), ("hang", "time-out"),
-    ("http_502", 502), ("http_403", 403), ("http_404", 404), ("maintenance", 503), ("rate_limited", 429),
-    ("banned", 418), ("insufficient_30005", 400), ("symbol_halted", 400), ("clock_skew", 400),
+    ("http_502", 502), ("http_403", 403), ("http_404", 404), ("http_504", 504), ("maintenance", 503),
+    ("rate_limited", 429), ("banned", 418), ("insufficient_30005", 400), ("symbol_halted", 400), ("clock_skew", 400),
     ("key_revoked", (401, 400)), ("ip_changed", (401, 403)), ("permission_removed", (401, 403)), ("refused_with", 500),
 ]  # fmt: skip
 DONE = [

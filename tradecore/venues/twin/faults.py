@@ -44,6 +44,7 @@ _KINDS: Final = (
     FaultKind("http_502", _ALL, "502 page, nothing done"),
     FaultKind("http_403", _ALL, "403 page of a firewall, nothing done"),
     FaultKind("http_404", _ALL, "404 page, nothing done"),
+    FaultKind("http_504", _ALL, "504 page, nothing done"),
     FaultKind("maintenance", _ALL, "503 with a maintenance message, nothing done, for a while", 0, "ms"),
     FaultKind("rate_limited", _ALL, "429 with Retry-After, nothing done", 1, "s"),
     FaultKind("banned", _ALL, "418 with Retry-After, nothing done until it is over", 120, "s"),

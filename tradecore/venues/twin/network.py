@@ -14,6 +14,7 @@ from tradecore.venues.twin.manners import Answer, Manners
 _PAGE: Final = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
 _PAGES: Final = {
     "http_502": (502, "502 Bad Gateway"), "http_403": (403, "403 Forbidden"), "http_404": (404, "404 Not Found"),
+    "http_504": (504, "504 Gateway Time-out"),
 }  # fmt: skip
 _FOREIGN_ID: Final = "f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0"
 _SILENT: Final = ("lost_request", "cancel_dropped", "read_lost")
