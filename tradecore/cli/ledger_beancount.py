@@ -19,7 +19,7 @@ from tradecore.engine.lots import Step, history
 from tradecore.engine.proofs import LedgerRows, book_of
 from tradecore.model.lot import Lot, LotTrade, Taken, Why
 from tradecore.model.records import PostingKind
-from tradecore.model.units import ROUNDED, ZERO, Side, canonical, plus, times
+from tradecore.model.units import ROUNDED, ZERO, Side, canonical, exact_sum, plus, times
 
 _FEES = "Expenses:Fees"
 _REALISED = "Income:Realised"
@@ -33,6 +33,10 @@ _AGAINST = {
     PostingKind.FEE: _FEES,
     PostingKind.UNKNOWN_DRIFT: "Equity:Unknown-Drift",
 }
+_ADDED = 28
+"""Digits with which beancount adds."""
+_WRITTEN = 20
+"""Decimals of what balances a transaction."""
 _DIGITS = Decimal("1E-12")
 """Beancount multiplies with 28 digits: a price is written so that a product keeps its own."""
 
@@ -76,6 +80,8 @@ class _File:
         self.names = _Names()
         word = re.sub(r"[^A-Za-z0-9]+", "-", account).strip("-") or "Account"
         self.assets = f"Assets:Venue:{word[:1].upper()}{word[1:]}"
+        self.short = f"{self.assets}:Short"
+        """What left though it was not there: apart, since a lot that came would be booked against it."""
         book = book_of(rows)
         self._added: dict[str, list[Lot]] = defaultdict(list)
         self._lots = {(lot.lot_id, lot.coin): lot for lot in book.added}
@@ -105,8 +111,8 @@ class _File:
         sums: dict[str, Decimal] = {}
         for line in lines:
             sums[line.currency] = plus(sums.get(line.currency, ZERO), line.weight)
-        for currency, total in sorted(sums.items()):
-            if total:
+        for currency, rest_of_it in sorted(sums.items()):
+            if total := _written(rest_of_it):
                 sold = isinstance(step, LotTrade) and step.ours and step.side is Side.SELL and currency == step.quote
                 against = _REALISED if sold else rest
                 lines.append(self._plain(against, total.copy_negate(), currency))
@@ -139,6 +145,7 @@ class _File:
         units = f"{canonical(part.quantity)} {self.names.of(part.coin)}"
         own = part.lot_id == posting_id  # a fee out of what was just received: it never became part of the lot
         price = self._price(part)
+        source = self.assets if part.lot_id else self.short
         if own and price is not None:
             self.accounts.add(_FEES)
             cost = f"@ {canonical(price)} {self.names.of(part.cost_currency)}"
@@ -153,9 +160,10 @@ class _File:
         elif part.why is Why.SALE and isinstance(step, LotTrade):
             at = _short(step.price)
             weight = times(part.quantity, at).copy_negate()
-            yield _Line(f"{self.assets}  -{units} @ {canonical(at)} {self.names.of(step.quote)}", weight, step.quote)
+            self.accounts.add(source)
+            yield _Line(f"{source}  -{units} @ {canonical(at)} {self.names.of(step.quote)}", weight, step.quote)
         else:
-            yield self._plain(self.assets, part.quantity.copy_negate(), part.coin)
+            yield self._plain(source, part.quantity.copy_negate(), part.coin)
             if part.why is Why.FEE:
                 yield self._plain(_FEES, part.quantity, part.coin)
 
@@ -203,12 +211,25 @@ def _balances(rows: LedgerRows, file: _File, at: datetime) -> Sequence[str]:
     lines = []
     for (account, coin), amount in sorted(rows.balances.items()):
         if account == ASSETS:
-            lines.append(f"{at:%Y-%m-%d} balance {file.assets}  {canonical(amount)} {file.names.of(coin)}")
+            told = f"{canonical(amount)}{_tolerance(rows, coin)} {file.names.of(coin)}"
+            lines.append(f"{at:%Y-%m-%d} balance {file.assets}  {told}")
     for coin, held in sorted(rows.venue.coins.items()) if rows.venue is not None else ():
         if held.price is not None and coin != rows.currency:
             currency = file.names.of(rows.currency)
             lines.append(f"{at:%Y-%m-%d} price {file.names.of(coin)}  {canonical(held.price)} {currency}")
     return lines
+
+
+def _tolerance(rows: LedgerRows, coin: str) -> str:
+    """The difference to allow where a coin's amounts need more digits than beancount adds with; empty: none."""
+    amounts = [leg.amount for leg in rows.postings if leg.currency == coin and leg.account == ASSETS and leg.amount]
+    if not amounts:
+        return ""
+    largest = exact_sum(amount.copy_abs() for amount in amounts).adjusted()
+    smallest = min(int(amount.as_tuple().exponent) for amount in amounts)
+    if largest - smallest + 1 <= _ADDED:
+        return ""
+    return f" ~ {canonical(Decimal(1).scaleb(largest - _ADDED + 4))}"
 
 
 def _about(step: Step) -> tuple[str, int, str, str]:
@@ -229,6 +250,13 @@ def _money_fee(step: Step, currency: str) -> Decimal:
 def _short(price: Decimal) -> Decimal:
     """A price to 12 decimals where it has more: quotients have, prices of a venue have not."""
     return price if price == price.quantize(_DIGITS, context=ROUNDED) else price.quantize(_DIGITS, context=ROUNDED)
+
+
+def _written(total: Decimal) -> Decimal:
+    """What balances a transaction: beancount multiplies with 28 digits, and allows half of the last one of a line."""
+    if int(total.as_tuple().exponent) >= -_WRITTEN:
+        return total
+    return total.quantize(Decimal(1).scaleb(-_WRITTEN), context=ROUNDED)
 
 
 def _moment(at_ms: int) -> datetime:

@@ -17,10 +17,10 @@ from tradecore.engine.lots import history, lots_of
 from tradecore.engine.venuebook import VenueBook
 from tradecore.model.fill import Fill
 from tradecore.model.intent import IntentRow, Reservation
-from tradecore.model.lot import LotBook
+from tradecore.model.lot import LotBook, Why
 from tradecore.model.position import Position
 from tradecore.model.records import Posting, PostingKind
-from tradecore.model.units import ZERO, canonical, exact_sum, minus, plus
+from tradecore.model.units import ZERO, Side, canonical, exact_sum, minus, plus
 
 _HARMLESS: Final = {"", str(DriftKind.DEPOSIT), str(DriftKind.DUST), str(DriftKind.FEE)}
 FINDINGS_MAX: Final = 20
@@ -135,24 +135,49 @@ def _lots(rows: LedgerRows, book: LotBook) -> Iterable[str]:
 
 
 def _positions(rows: LedgerRows, book: LotBook) -> Iterable[str]:
-    """What a position holds or left as dust is its lots, and what others took of them: sales by hand, others' fees.
+    """What a position holds or left as dust is its lots, what others took of them, less what it took of others'.
 
-    Dust that a later position took along is a part of what was taken of the one's lots, and of the other's lots.
+    Others take by sales by hand and fees; a position takes of others' where its own were taken before. Dust that a
+    later position took along is a part of what was taken of the one's lots, and of the other's lots.
     """
+    bases: dict[str, str] = {position.position_id: position.symbol.partition("/")[0] for position in rows.positions}
     have: dict[str, Decimal] = {}
     for lot in book.lots():
         have[lot.owner] = plus(have.get(lot.owner, ZERO), lot.quantity)
     for part in book.taken:
-        if part.owner and part.owner != part.position_id:
+        if part.lot_id and part.owner == part.position_id:
+            continue
+        if part.lot_id and part.owner:
             have[part.owner] = plus(have.get(part.owner, ZERO), part.quantity)
+        if part.why in {Why.SALE, Why.FEE} and part.coin == bases.get(part.position_id):
+            have[part.position_id] = minus(have.get(part.position_id, ZERO), part.quantity)
     for moved in book.moved:
         have[moved.owner] = plus(have.get(moved.owner, ZERO), moved.quantity)
+    most = _fees_of_sales(rows.fills)
     for position in rows.positions:
-        kept = exact_sum((position.quantity, position.dust_quantity, position.dust_gone))
-        found = have.get(position.position_id, ZERO)
-        if kept != found:
-            name = f"position {position.position_id} of {position.symbol}"
-            yield f"{name} holds {canonical(kept)}, its lots {canonical(found)}"
+        name = position.position_id
+        yield from _position(position, have.get(name, ZERO), most.get(name, ZERO))
+
+
+def _fees_of_sales(fills: Iterable[Fill]) -> Mapping[str, Decimal]:
+    """Position to what its sales cost in the very coin that was sold."""
+    found: dict[str, Decimal] = {}
+    for fill in fills:
+        trade, name = fill.trade, fill.position_id
+        if name and trade.side is Side.SELL and trade.fee > 0 and trade.symbol.startswith(f"{trade.fee_currency}/"):
+            found[name] = plus(found.get(name, ZERO), trade.fee)
+    return found
+
+
+def _position(position: Position, found: Decimal, over_most: Decimal) -> Iterable[str]:
+    kept = exact_sum((position.quantity, position.dust_quantity, position.dust_gone))
+    came = exact_sum((position.bought_quantity, *position.taken.values()))
+    left = minus(minus(came, position.sold_quantity), position.base_fees)
+    # a sale's fee in the coin itself may cost more than is left of a position: it then holds nothing, not less
+    over = minus(kept, left)
+    if left != found or not ZERO <= over <= over_most:
+        name = f"position {position.position_id} of {position.symbol}"
+        yield f"{name} holds {canonical(kept)}, its lots {canonical(found)}, its trades left {canonical(left)}"
 
 
 def _reserved(rows: LedgerRows) -> Iterable[str]:
