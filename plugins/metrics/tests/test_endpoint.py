@@ -212,6 +212,49 @@ def test_r47_a_file_and_a_server_that_are_not_there_are_one_alert_each(tmp_path)
         assert [(alert.name, alert.resolved) for alert in exporter.alerts()] == [("metrics_json", True)]
 
 
+def test_r47_a_full_disk_is_one_alert_and_the_file_of_before_stays_whole(tmp_path):
+    file, beside = tmp_path / "m.json", tmp_path / "m.json.tmp"
+    figures = Figures(10)
+    with serving(figures, address=None, file=file) as exporter:
+        exporter.export(NOW, final=False)
+        before = file.read_bytes()
+        beside.symlink_to("/dev/full")
+        for _ in range(3):
+            exporter.export(NOW + 1, final=False)
+        (alert,) = exporter.alerts()
+        assert (alert.name, alert.resolved) == ("metrics_json", False)
+        assert "No space left" in alert.text
+        assert file.read_bytes() == before
+        beside.unlink()
+        exporter.export(NOW + 2, final=False)
+        assert [(alert.name, alert.resolved) for alert in exporter.alerts()] == [("metrics_json", True)]
+        assert json.loads(file.read_text())["as_of_ms"] == NOW + 2
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "nobody\0"])
+def test_r47_a_statsd_host_that_is_no_name_ends_no_endpoint(host, tmp_path):
+    figures = Figures(10)
+    with serving(figures, statsd=StatsD(host, 8_125, tags=True)) as exporter:
+        exporter.ask(NOW)
+        exporter.ask(NOW + 1)
+        told = []
+        wait_until(lambda: told.extend(exporter.alerts()) or told)
+        assert [alert.name for alert in told] == ["metrics_statsd"]
+        assert ask(exporter.bound)[0] == 200
+
+
+def test_r47_a_dead_statsd_port_costs_nothing_and_tells_nobody():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with serving(Figures(10), address=None, statsd=StatsD("127.0.0.1", port, tags=True)) as exporter:
+        started = time.monotonic()
+        for number in range(5):
+            exporter.export(NOW + number, final=False)
+        assert time.monotonic() - started < 2
+        assert exporter.alerts() == ()
+
+
 def test_r47_the_file_names_the_endpoint_and_the_last_one_is_final(tmp_path):
     with serving(Figures(10), file=tmp_path / "m.json") as exporter:
         exporter.ask(NOW)
@@ -239,7 +282,7 @@ def test_hook_jobs_the_job_tells_what_does_not_work(tmp_path):
 def test_r47_a_session_trades_on_where_the_port_is_in_use(paced, scene, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         began = []
-        sets = (f"metrics.port={other.getsockname()[1]}",)
+        sets = (f"metrics.port={other.getsockname()[1]}", "intervals.metrics_export_s=0.1")
         left = paced(scene(*sets)._replace(for_ms=600_000), tmp_path / "state", 600, began.append)
     assert left.summary["orders_sent"] > 0
     assert left.summary["alerts"]["metrics_endpoint"] == 1

@@ -17,7 +17,7 @@ from tradecore_metrics.families import FAMILIES
 from tradecore_metrics.figures import OTHER, Figures
 from tradecore_metrics.hearing import KINDS, Hearing
 from tradecore_metrics.plugin import Metrics
-from tradecore_metrics.sinks import StatsD, packets, write_json
+from tradecore_metrics.sinks import Change, StatsD, packets, write_json
 
 import tradecore
 from tradecore import Reason
@@ -293,6 +293,32 @@ def test_r47_label_values_are_bounded_whatever_they_are(names, most):
     assert OTHER not in shown or OTHER in names
 
 
+def test_r47_two_thousand_symbols_over_days_are_bounded_and_what_is_held_now_is_shown():
+    """Who holds other symbols each day must see them: the bound is on what is shown, not on all that ever was."""
+    figures = Figures(200)
+    for day in range(10):
+        names = [f"C{number}/USDT" for number in range(200 * day, 200 * day + 200)]
+        figures.put_all("symbol_fill_ratio", {(name,): 0.5 for name in names})
+        figures.put_all("position_value", {(name, "USDT"): 1.0 for name in names[:8]})
+        held = {one.labels["symbol"] for one in figures.values() if one.name == "tradecore_position_value"}
+        assert held == set(names[:8])
+    assert value_of(figures, "tradecore_metrics_labels_capped_total", label="symbol") is None
+    figures.put_all("symbol_fill_ratio", {(f"C{number}/USDT",): 0.5 for number in range(2_000)})
+    shown = {one.labels["symbol"] for one in figures.values() if one.name == "tradecore_symbol_fill_ratio"}
+    assert len(shown) == 200
+    assert shown == set(names), "those that are shown keep their place"
+    assert value_of(figures, "tradecore_metrics_labels_capped_total", label="symbol") == 1_800
+    assert len(list(figures.values())) < 2_000
+
+
+def test_r47_a_share_of_nothing_is_no_figure_any_more():
+    figures = Figures(10)
+    account.take(figures, portfolio_of(NOW, fill_rate_24h={SYMBOL: FillRate(4, 1)}), None)
+    assert value_of(figures, "tradecore_fill_ratio") == 0.25
+    account.take(figures, portfolio_of(NOW), None)
+    assert math.isnan(value_of(figures, "tradecore_fill_ratio"))
+
+
 def test_r47_codes_of_a_venue_cannot_grow_without_end():
     figures = Figures(10)
     for number in range(1_000):
@@ -392,9 +418,36 @@ def test_r47_statsd_gets_differences_of_counters_and_gauges_as_they_are():
 
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="\n"), min_size=1, max_size=300), max_size=60))
 def test_packets_lose_no_line_and_fit(lines):
-    sent = list(packets(lines))
-    assert all(len(packet) <= 1_400 for packet in sent)
-    assert b"\n".join(sent).decode().split("\n") == (lines or [""])
+    changes = [Change(line.encode(), (line, ""), 1.0) for line in lines]
+    sent = list(packets(changes))
+    assert all(len(b"\n".join(change.line for change in packet)) <= 1_400 for packet in sent)
+    assert [change for packet in sent for change in packet] == changes
+    assert all(sent)
+
+
+def test_r47_what_could_not_be_sent_to_statsd_is_part_of_the_next_difference(monkeypatch):
+    figures, sending, told = Figures(10), StatsD("127.0.0.1", 9, tags=True), []
+
+    class Away(socket.socket):
+        def sendto(self, *arguments):
+            told.append(arguments[0].decode())
+            if away:
+                raise OSError(101, "network is unreachable")
+            return len(arguments[0])
+
+    monkeypatch.setattr(socket, "socket", Away)
+    away = True
+    figures.count("orders_sent", "buy", by=3)
+    with pytest.raises(OSError, match="unreachable"):
+        sending.send(figures)
+    away = False
+    figures.count("orders_sent", "buy", by=2)
+    told.clear()
+    sending.send(figures)
+    assert "tradecore.orders_sent_total:5|c|#side:buy" in "\n".join(told).splitlines()
+    told.clear()
+    sending.send(figures)
+    assert "orders_sent" not in "\n".join(told)
 
 
 @pytest.mark.parametrize("text", ["a:b|c", "a\nb", "a,b", "", "ä|#x"])
@@ -402,7 +455,9 @@ def test_a_label_cannot_forge_a_line_of_statsd(text):
     figures = Figures(10)
     figures.count("venue_errors", "place", text)
     for tags in (True, False):
-        lines = [line for line in StatsD("127.0.0.1", 9, tags=tags)._lines(figures.values()) if "venue_errors" in line]
+        sending = StatsD("127.0.0.1", 9, tags=tags)
+        lines = [change.line.decode() for change in sending._changes(figures.values())]
+        lines = [line for line in lines if "venue_errors" in line]
         assert len(lines) == 1
         assert re.fullmatch(
             r"tradecore\.venue_errors_total(\.[\w./-]+)*:1\|c(\|#operation:place,error:[\w./-]+)?", lines[0]

@@ -20,7 +20,7 @@ PROMETHEUS = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="no prometheus here: install the Debian package prometheus")
 SETS = (
     "intervals.heartbeat_s=0.2", "intervals.balance_refresh_s=0.4", "intervals.conservation_s=0.4",
-    "intervals.metrics_export_s=60", "engine.slow_cycle_ms=1",
+    "intervals.metrics_export_s=0.1", "engine.slow_cycle_ms=1",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from tradecore.model.portfolio import FillRate, Portfolio
@@ -51,12 +52,12 @@ def _rates(figures: Figures, portfolio: Portfolio) -> None:
     asked = {symbol: rate for symbol, rate in rates.items() if rate.attempts}
     figures.put_all("symbol_fill_ratio", {(symbol,): _filled(rate) for symbol, rate in asked.items()})
     attempts = sum(rate.attempts for rate in asked.values())
-    if attempts:
-        figures.put("fill_ratio", sum(rate.filled for rate in asked.values()) / attempts)
+    filled = sum(rate.filled for rate in asked.values())
+    # a share of nothing is not known: the one of yesterday would look like news for ever
+    figures.put("fill_ratio", filled / attempts if attempts else math.nan)
     figures.put("closed_positions", len(portfolio.closed))
-    if portfolio.closed:
-        won = sum(position.realised_pnl_quote > 0 for position in portfolio.closed)
-        figures.put("win_ratio", won / len(portfolio.closed))
+    won = sum(position.realised_pnl_quote > 0 for position in portfolio.closed)
+    figures.put("win_ratio", won / len(portfolio.closed) if portfolio.closed else math.nan)
 
 
 def _positions(figures: Figures, portfolio: Portfolio) -> None:

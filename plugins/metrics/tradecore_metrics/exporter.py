@@ -102,19 +102,19 @@ class Exporter:
             }  # fmt: skip
             try:
                 write_json(self._figures, self._file, facts)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self._went("json", error)
             else:
                 self._went("json", None)
         if self._statsd is not None:
             try:
                 self._statsd.send(self._figures, resolve=not final)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # a name that cannot be one is a UnicodeError
                 self._went("statsd", error)
             else:
                 self._went("statsd", None)
 
-    def _went(self, sink: str, error: OSError | None) -> None:
+    def _went(self, sink: str, error: Exception | None) -> None:
         self._figures.count("metrics_exports", sink, "error" if error else "ok")
         self._tell(sink, f"the figures do not get to {sink}: {error}" if error else "")
 

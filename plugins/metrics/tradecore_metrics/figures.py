@@ -31,7 +31,7 @@ class Figures(Collector):
     """All figures of one run. Updated on the trading loop, read by the exporter's thread.
 
     Args:
-        symbols_max: Most symbols that get a value of their own; other labels have room for 100 values.
+        symbols_max: Most symbols shown at a time by a figure; other labels have room for 100 values.
     """
 
     def __init__(self, symbols_max: int) -> None:
@@ -58,18 +58,24 @@ class Figures(Collector):
         (found.labels(*self._bounded(family, labels)) if labels else found).set(value)
 
     def put_all(self, name: str, values: Mapping[tuple[str, ...], float]) -> None:
-        """Set a gauge's children, take away those not named any more, leave out what is over the bound."""
+        """Set a gauge's children, take away those not named any more, leave out what is over the bound.
+
+        The bound is on children shown at a time, not on those ever seen: who trades other symbols each day sees them.
+        Those that are shown already keep their place.
+        """
         family = PREFIX + name
         found = self._families[family]
         assert isinstance(found, Gauge), name
-        shown: set[tuple[str, ...]] = set()
-        for labels, value in values.items():
-            bounded = self._bounded(family, labels)
-            if OTHER not in bounded:
-                found.labels(*bounded).set(value)
-                shown.add(bounded)
-        for labels in self._shown.get(name, set()) - shown:
+        before = self._shown.get(name, set())
+        fitting = {tuple(label[:_LENGTH_MAX] for label in labels): value for labels, value in values.items()}
+        most = min((self._most.get(label, _VALUES_MAX) for label in self._labels[family]), default=_VALUES_MAX)
+        shown = set(sorted(fitting, key=lambda labels: labels not in before)[:most])
+        for labels in before - shown:
             found.remove(*labels)
+        for labels in shown:
+            found.labels(*labels).set(fitting[labels])
+        if len(fitting) > most:
+            self._capped("symbol", len(fitting) - most)
         self._shown[name] = shown
 
     def observe(self, name: str, seconds: float, *labels: str) -> None:
@@ -90,12 +96,15 @@ class Figures(Collector):
         seen = self._seen.setdefault(label, set())
         if value not in seen:
             if len(seen) >= self._most.get(label, _VALUES_MAX):
-                counted = self._families[f"{PREFIX}metrics_labels_capped_total"]
-                assert isinstance(counted, Counter)
-                counted.labels(label).inc()
+                self._capped(label, 1)
                 return OTHER
             seen.add(value)
         return value
+
+    def _capped(self, label: str, times: int) -> None:
+        counted = self._families[f"{PREFIX}metrics_labels_capped_total"]
+        assert isinstance(counted, Counter)
+        counted.labels(label).inc(times)
 
     # Reading --------------------------------------------------------------------------------------------------
 

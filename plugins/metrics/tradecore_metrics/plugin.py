@@ -65,7 +65,7 @@ class Metrics:
             200,
             ge=0,
             le=5_000,
-            description="Symbols that get figures of their own; others are left out of the figures by symbol.",
+            description="Symbols that a figure by symbol shows at a time; those beyond are left out of it.",
             json_schema_extra={"unit": "symbols"},
         )
 

@@ -6,9 +6,9 @@ import json
 import math
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tradecore_metrics.figures import Figures, Value
 
@@ -36,6 +36,16 @@ def write_json(figures: Figures, path: Path, facts: Mapping[str, object]) -> Non
     beside.replace(path)
 
 
+class Change(NamedTuple):
+    """What StatsD is told of one figure."""
+
+    line: bytes
+    key: tuple[str, str]
+    """Name and tags."""
+    value: float
+    """What the figure is once the line has been sent."""
+
+
 class StatsD:
     """Sends what changed since the last time: counters as differences, gauges as they are.
 
@@ -61,6 +71,7 @@ class StatsD:
             resolve: False takes the address of last time, where there is one: a look-up may take long.
         Raises:
             OSError: The host is not known or nothing can be sent.
+            ValueError: The host is no name at all.
         """
         if resolve or self._found is None:
             named = socket.getaddrinfo(*self._where, type=socket.SOCK_DGRAM)[0]
@@ -68,22 +79,23 @@ class StatsD:
         family, address = self._found
         with socket.socket(family, socket.SOCK_DGRAM) as sending:
             sending.setblocking(False)
-            for packet in packets(self._lines(figures.values())):
-                sending.sendto(packet, address)
+            for packet in packets(self._changes(figures.values())):
+                sending.sendto(b"\n".join(change.line for change in packet), address)
+                # only now: a difference that this machine could not send is part of the next one
+                self._sent.update((change.key, change.value) for change in packet)
 
-    def _lines(self, values: Iterable[Value]) -> Iterator[str]:
+    def _changes(self, values: Iterable[Value]) -> Iterator[Change]:
         for value in values:
             if not math.isfinite(value.value) or value.name.endswith("_bucket"):
                 continue  # a StatsD server makes its own percentiles; sum and count of a histogram are told
-            name, tags = self._named(value)
-            before = self._sent.get((name, tags))
-            self._sent[name, tags] = value.value
+            name, tags = key = self._named(value)
+            before = self._sent.get(key, 0.0)
             if value.kind == "gauge":
-                if value.value < 0:
-                    yield f"{name}:0|g{tags}"  # a sign would mean a step down, so a negative value begins at 0
-                yield f"{name}:{_number(value.value)}|g{tags}"
-            elif value.value != (before or 0.0):
-                yield f"{name}:{_number(value.value - (before or 0.0))}|c{tags}"
+                # a sign would mean a step down, so a negative value begins at 0
+                zero = f"{name}:0|g{tags}\n" if value.value < 0 else ""
+                yield Change(f"{zero}{name}:{_number(value.value)}|g{tags}".encode(), key, value.value)
+            elif value.value != before:
+                yield Change(f"{name}:{_number(value.value - before)}|c{tags}".encode(), key, value.value)
 
     def _named(self, value: Value) -> tuple[str, str]:
         name = value.name.replace("tradecore_", "tradecore.", 1)
@@ -94,15 +106,16 @@ class StatsD:
         return ".".join([name, *(_fit(text).replace(".", "_") for text in value.labels.values())]), ""
 
 
-def packets(lines: Iterable[str]) -> Iterator[bytes]:
-    """Put lines together into datagrams that fit the smallest frame."""
-    waiting = b""
-    for line in lines:
-        block = line.encode()
-        if waiting and len(waiting) + 1 + len(block) > _PACKET_MAX:
+def packets(changes: Iterable[Change]) -> Iterator[Sequence[Change]]:
+    """Put changes together into datagrams that fit the smallest frame."""
+    waiting: list[Change] = []
+    size = 0
+    for change in changes:
+        if waiting and size + 1 + len(change.line) > _PACKET_MAX:
             yield waiting
-            waiting = b""
-        waiting = waiting + b"\n" + block if waiting else block
+            waiting, size = [], 0
+        size += len(change.line) + (1 if waiting else 0)
+        waiting.append(change)
     if waiting:
         yield waiting
 
