@@ -28,6 +28,7 @@ class Run(Protocol):
         begin: Callable[[Engine], None] | None = None,
         around: Callable[[Store], Store] = ...,
         sound: bool = True,
+        errors: bool | None = False,
     ) -> Played: ...
 
 
@@ -40,10 +41,13 @@ def run(tmp_path: Path) -> Run:
         begin: Callable[[Engine], None] | None = None,
         around: Callable[[Store], Store] = lambda store: store,
         sound: bool = True,
+        errors: bool | None = False,
     ) -> Played:
+        """Play; `errors`: exceptions which nobody expected belong to the story, or may (``None``)."""
         played = play(scene, tmp_path / folder, begin=begin, around=around)
         if sound:
             assert [str(violation) for violation in played.violations()] == []
+            assert errors is None or bool(played.summary["errors"]) is errors
         summary = played.summary
         assert summary["candidates"] == sum(summary["outcomes"].values())
         return played

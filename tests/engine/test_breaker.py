@@ -156,7 +156,7 @@ def test_r33_exceptions_that_nobody_expected_halt(run, scene, monkeypatch):
         "tradecore.engine.pipeline.Pipeline._asked", lambda *_: (_ for _ in ()).throw(RuntimeError("a bug of our own"))
     )
     sets = ("breaker.faults_max=3", "breaker.fault_pause_s=300")
-    played = run(scene(*(100,) * 16, buys=dict.fromkeys(range(1, 6), (A,)), sets=sets))
+    played = run(scene(*(100,) * 16, buys=dict.fromkeys(range(1, 6), (A,)), sets=sets), errors=True)
     (first,) = trips(played)
     assert (first.rule, first.value, first.action) == ("faults", 3, "HALTED")
     assert [change[:2] for change in changes(played)] == [("HALTED", "breaker"), ("ACTIVE", "core")]

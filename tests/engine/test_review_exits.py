@@ -114,7 +114,7 @@ def play_refused(run, story, pick, begin=None):
         stores.append(Refusing(store, pick))
         return stores[-1]
 
-    played = run(story, begin=begin, around=around)
+    played = run(story, begin=begin, around=around, errors=None)
     assert stores[0].refused == 1
     return played
 
@@ -225,7 +225,7 @@ def test_what_nobody_expected_takes_an_exit_to_the_ladder_of_the_core(run, scene
         engine.desk.calls.route = stumbles
 
     story = scene(source=ScriptedSource({A: DIPS}), guests=[leader(stop=0.985)], route=router((IOC, "20", 2_000)))
-    played = run(story, begin=begin)
+    played = run(story, begin=begin, errors=True)
     (closed,) = played.notes(PositionClosed)
     assert 0 < ms(closed) - DIP_MS < 1_000
     assert errors(played) == {"RuntimeError": 1}

@@ -73,7 +73,7 @@ def test_exception_in_leading_does_not_shift_later_rows(run, scene):
         engine.leading.row_closed = stumbles
 
     story = scene(source=source, buys=dict.fromkeys((1, 4, 6, 9), (A,)), guests=[leader(stop=0.5)])
-    played = run(story, begin=begin)
+    played = run(story, begin=begin, errors=True)
     assert (played.summary["rows"], played.summary["candidates"]) == (14, 14)
     made = [(row.intent.price_ms, row.intent.price) for row in played.records.intents]
     assert made == [(row_close_ms(row), Decimal(f"{50 + row / 100:.2f}").normalize()) for row in (1, 6, 9)]
@@ -128,7 +128,7 @@ def test_candidate_that_breaks_the_core_costs_no_other_its_answer(run, scene):
         engine.desk.calls.size = stumbles
 
     source = ScriptedSource({symbol: closing_at(*(100,) * 5) for symbol in (A, B)})
-    played = run(scene(source=source, buys={1: (A, B)}), begin=begin)
+    played = run(scene(source=source, buys={1: (A, B)}), begin=begin, errors=True)
     assert outcomes(played) == {"GUEST_FAULT": 1, "INTENT_CREATED": 1}
     (error,) = played.notes(UncaughtException)
     assert error.event.where == "candidate AAA/USDT of script"

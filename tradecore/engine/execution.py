@@ -21,7 +21,7 @@ from tradecore.engine.tell import Teller
 from tradecore.engine.verdict import denial_of, guards_event, locked
 from tradecore.errors import LeaseLost, StoreError
 from tradecore.model.events import PriceSnapshot
-from tradecore.model.intent import Cap, Intent, IntentRow
+from tradecore.model.intent import INTENT_LIVE, Cap, Intent, IntentRow
 from tradecore.model.order import (
     ATTEMPT_LIVE,
     Attempt,
@@ -108,7 +108,8 @@ class Execution:
                     failures = 0
                     continue
                 row = await end_intent(desk, self._settler, intent_id, end.reason, end.detail)
-                break
+                if row.state not in INTENT_LIVE:
+                    break
             except LeaseLost:
                 return  # it stands in the store as it stood: whoever holds that now leads it to its end
             except StoreError as error:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from tradecore.engine.desk import Desk, Transaction, ids_of
-from tradecore.engine.evidence import attempt_event
+from tradecore.engine.evidence import another_order, attempt_event
 from tradecore.engine.foreign import LEDGER_OPENED
 from tradecore.engine.settle import Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
@@ -130,11 +130,10 @@ class Resolver:
         await self._pause(attempt, max(waits[min(reads, len(waits) - 1)], self._unanswered_s(attempt)))
         found = await self.read(attempt)
         if isinstance(found, OrderReport):
-            if found.wire_id and found.wire_id != attempt.wire_id:
-                found = NO_ANSWER  # the venue answered with another order (F45)
-            else:
-                await self._settler.apply(attempt.client_order_id, found)
+            await self._settler.apply(attempt.client_order_id, found)
+            if not another_order(attempt, found):
                 return
+            found = NO_ANSWER  # the venue answered with another order (F45): that is alarmed, and proves nothing
         now = self._desk.clock.now_ms()
         # the lists are kept apart from single orders and may show it sooner; before the fence they prove no absence
         listed = found is None and (self._past_fence(attempt, now) or reads % _LISTS_EVERY == _LISTS_EVERY - 1)
@@ -150,7 +149,8 @@ class Resolver:
 
     def _past_fence(self, attempt: Attempt, now_ms: int) -> bool:
         fence_ms = self._desk.fence_of(attempt)
-        assert fence_ms is not None, attempt
+        if fence_ms is None:  # never sent by what we know, and it stands all the same: beside a store of before
+            fence_ms = attempt.prepared_ms
         return now_ms > fence_ms + self._desk.venue.timing.read_lag_ms
 
     async def _absent_elsewhere(self, attempt: Attempt) -> bool:
@@ -208,14 +208,16 @@ class Resolver:
             await self._cancel(attempt)
             return
         await self._pause(attempt, self._wait_s(attempt, reads))
-        attempt = self._desk.books.attempts[attempt.client_order_id]
-        if attempt.state is _S.OPEN and self._should_cancel(attempt):
-            return
+        now = self._desk.books.attempts.get(attempt.client_order_id)
+        if now is None or (now.state is _S.OPEN and self._should_cancel(now)):
+            return  # settled, and its intent had ended before; or it is to be cancelled first
+        attempt = now
         found = await self.read(attempt)
         if isinstance(found, OrderReport):
             await self._settler.apply(attempt.client_order_id, found)
-            state = self._desk.books.attempts[attempt.client_order_id].state
-            if attempt.state is _S.CANCELING and state is _S.CANCELING and reads % 4 == 3:
+            after = self._desk.books.attempts.get(attempt.client_order_id)
+            still = after is not None and after.state is _S.CANCELING
+            if attempt.state is _S.CANCELING and still and reads % 4 == 3:
                 await self._send_cancel(attempt)  # the venue still has it: the cancel was lost
         elif found is not None:
             if attempt.state is _S.CANCELING and reads % 4 == 3:

@@ -18,6 +18,7 @@ from tradecore.model.events import ExchangeCall, OrderFailed, RateLimitHit
 from tradecore.model.instrument import refusal_of
 from tradecore.model.intent import Cap, Intent, IntentRow, IntentState
 from tradecore.model.order import (
+    ATTEMPT_UNPROVEN,
     Attempt,
     AttemptState,
     NewOrder,
@@ -130,7 +131,7 @@ class Sender:
         now = desk.clock.now_ms()
         if now > asked_ms:
             desk.note(RateLimitHit("place", now - asked_ms, "limiter"), ids_of(intent, attempt))
-        stop = Reason.LIMITER_REFUSED if not turn else self._late_stop(intent)
+        stop = Reason.LIMITER_REFUSED if not turn else self._late_stop(intent, attempt)
         if stop is None and not intent.reduces and now - asked_ms > desk.config.book_age_ms_max:
             stop = Reason.STALE_DATA  # its price was made before the wait: the router is asked anew
         if stop is not None:
@@ -150,7 +151,7 @@ class Sender:
             work.put(sending)
             work.tell(attempt_event(sending), ids_of(intent, sending))
         late = desk.clock.now_ms() - now > commit_ms
-        stop = Reason.STORE_UNAVAILABLE if late else self._late_stop(intent)
+        stop = Reason.STORE_UNAVAILABLE if late else self._late_stop(intent, attempt)
         if stop is not None:
             await self._resolver.close_unsent(sending, stop, "stopped after the commit, before the send")
             return Placement(PlacementKind.NOT_SENT, stop)
@@ -176,9 +177,16 @@ class Sender:
             return Placement(PlacementKind.NOT_SENT, Reason.LEASE_LOST, detail="the lease ran out before the send")
         return await self._desk.venue.place(order)
 
-    def _late_stop(self, intent: Intent) -> Reason | None:
-        """Look once more, after the wait for a turn, at what may have changed meanwhile (INV-11, INV-15)."""
+    def _late_stop(self, intent: Intent, attempt: Attempt) -> Reason | None:
+        """Look once more, after the wait for a turn, at what may have changed meanwhile (INV-1, 11, 13, 15)."""
         desk = self._desk
+        others = [one for one in desk.books.live_attempts() if one.client_order_id != attempt.client_order_id]
+        if any(one.intent_id == intent.intent_id for one in others):
+            return Reason.STALE_DATA  # late evidence brought an earlier order back: it is settled first
+        if attempt.request.quantity > remaining_of(desk, intent):
+            return Reason.STALE_DATA  # an earlier order has filled after all: the rest is smaller
+        if not intent.reduces and any(one.symbol == intent.symbol and one.state in ATTEMPT_UNPROVEN for one in others):
+            return Reason.SYMBOL_BUSY
         if intent.intent_id in self._cancels:
             return self._cancels[intent.intent_id]
         instrument = desk.instruments[intent.symbol]
@@ -204,17 +212,18 @@ class Sender:
             assert row is not None
             if current is None or current.state is not AttemptState.SENDING:
                 return  # a reconciliation found it at the venue before this answer came: evidence stands
-            if placement.kind is PlacementKind.NOT_SENT or placement.kind is PlacementKind.REJECTED:
+            absent = placement.kind in {PlacementKind.NOT_SENT, PlacementKind.REJECTED}
+            if absent and not current.booked_quantity:  # with a fill that a sweep has booked it is there all the same
                 sent = placement.kind is PlacementKind.REJECTED
-                closed = attempt._replace(
+                closed = current._replace(
                     state=AttemptState.CLOSED, outcome=Outcome.REJECTED if sent else Outcome.NOT_SENT,
                     code=placement.code or str(placement.reason), detail=placement.detail,
-                    sent_ms=attempt.sent_ms if sent else None,
+                    sent_ms=current.sent_ms if sent else None,
                 )  # fmt: skip
                 work.put(closed)
                 self._settler.put_settled(work, closed)
                 return
-            unknown = attempt._replace(
+            unknown = current._replace(
                 state=AttemptState.UNKNOWN, code="", detail=placement.detail or str(placement.reason)
             )
             ids = ids_of(row.intent, unknown)

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from tradecore.engine.budget import consume
 from tradecore.engine.desk import Desk, Transaction, ids_of
-from tradecore.engine.evidence import attempt_event, code_of, echo_of
+from tradecore.engine.evidence import another_order, attempt_event, code_of, echo_of
 from tradecore.engine.foreign import ForeignTrades
 from tradecore.engine.holding import move_position
 from tradecore.engine.ledger import conflict_of, entry_event, trade_postings
+from tradecore.engine.owners import Owners, ToldOnce
 from tradecore.model.events import (
     Ids,
     OrderAck,
@@ -53,6 +54,7 @@ _OUTCOME_OF = {
     VenueStatus.REJECTED: Outcome.REJECTED,
 }
 _DONE = frozenset({AttemptState.CLOSED, AttemptState.SETTLED})
+_STANDING = ATTEMPT_LIVE - {AttemptState.PREPARED, AttemptState.CLOSED}
 _NEVER_THERE = frozenset({Outcome.NOT_PLACED, Outcome.NOT_SENT, Outcome.REJECTED})
 
 
@@ -77,6 +79,8 @@ class Settler:
         """Told of trades of the account that are not ours, once booked; they must not wait."""
         self._foreign = ForeignTrades(desk)
         self._conflicts: set[tuple[str, str]] = set()
+        self._told = ToldOnce(desk)
+        self._owners = Owners(desk, self._told)
 
     def _tell_unled(self, client_order_id: ClientOrderId) -> None:
         """Tell where evidence brought an order back whose intent has ended: somebody must lead it to its end."""
@@ -103,7 +107,8 @@ class Settler:
                 return booked
             self._take_report(work, attempt, report, latency_ms)
             for trade in report.trades:
-                self._take_trade(work, trade, client_order_id, booked)
+                if self._owners.fits(work, work.attempt(client_order_id) or attempt, trade):
+                    self._take_trade(work, trade, client_order_id, booked)
             self._settle_if_whole(work, client_order_id)
         self._tell(booked)
         self._tell_unled(client_order_id)
@@ -126,12 +131,12 @@ class Settler:
         waiting: list[VenueTrade] = []
         foreign: list[VenueTrade] = []
         async with self._desk.transaction() as work:
-            for trade in trades:
-                attempt = self.find_attempt(trade.wire_id, trade.venue_order_id, trade.symbol)
+            for trade in {(trade.symbol, trade.venue_trade_id): trade for trade in trades}.values():
+                attempt = self._owners.of_trade(work, trade)
                 if attempt is not None:
                     self._take_trade(work, trade, attempt.client_order_id, booked)
                     self._settle_if_whole(work, attempt.client_order_id)
-                elif self._may_be_ours(trade):
+                elif self._owners.may_be_ours(trade):
                     waiting.append(trade)
                 elif self._foreign.book(work, trade):
                     foreign.append(trade)
@@ -145,56 +150,30 @@ class Settler:
             self._tell_unled(one.fill.client_order_id)
         return booked, waiting
 
-    def _may_be_ours(self, trade: VenueTrade) -> bool:
-        """Tell whether a trade without a known order could be a fill of an attempt whose venue id is not known yet."""
-        return not trade.wire_id and any(
-            attempt.symbol == trade.symbol
-            and attempt.side is trade.side
-            and not attempt.venue_order_id
-            and attempt.state in ATTEMPT_UNPROVEN
-            and trade.traded_ms >= (attempt.sent_ms or attempt.prepared_ms) - self.slack_ms
-            for attempt in self._desk.books.attempts.values()
-        )
-
     @property
     def slack_ms(self) -> int:
-        """A fill may bear a moment so much before our send: two clocks, which a start lets differ by so much (R21)."""
-        timing = self._desk.venue.timing
-        return timing.receive_window_ms // 2 + timing.clock_error_ms
+        """See `Owners.slack_ms`."""
+        return self._owners.slack_ms
 
     def find_attempt(self, wire_id: str, venue_order_id: str, symbol: str) -> Attempt | None:
-        """Find the attempt that an order or a trade of the venue belongs to; ``None``: it is not ours.
-
-        One that has ended long ago is found in the store: a late fill may name nothing but the venue's order id.
-        """
-        books = self._desk.books
-        if wire_id:
-            known = books.by_wire_id.get(wire_id)
-            return books.attempts[known] if known else self._desk.store.attempt_by_wire_id(wire_id)
-        if not venue_order_id:
-            return None
-        for attempt in books.attempts.values():
-            if attempt.symbol == symbol and attempt.venue_order_id == venue_order_id:
-                return attempt
-        return self._desk.store.attempt_by_venue_order_id(symbol, venue_order_id)
+        """See `Owners.find`."""
+        return self._owners.find(wire_id, venue_order_id, symbol)
 
     # One report -----------------------------------------------------------------------------------------------
 
     def _same_order(self, work: Transaction, attempt: Attempt, report: OrderReport) -> bool:
-        """Refuse evidence about another order (F45): venues have answered with whatever came first."""
-        same = (
-            report.wire_id in {"", attempt.wire_id} and report.symbol == attempt.symbol and report.side is attempt.side
-        )
-        if not same:
+        """Refuse evidence about another order (F45), and alarm once for each order that it is told of."""
+        differs = another_order(attempt, report)
+        if differs:
             work.tell(
                 OrderFailed(
                     attempt.symbol, str(attempt.side), attempt.number, "ignored", Reason.ECHO_MISMATCH, "echo",
-                    f"expected {attempt.wire_id} {attempt.symbol} {attempt.side}, "
-                    f"was {report.wire_id} {report.symbol} {report.side}", 0.0,
+                    differs, 0.0,
                 ),
                 self._ids(work, attempt),
             )  # fmt: skip
-        return same
+            self._told.alert("another_order", "warning", attempt, differs)
+        return not differs
 
     def _take_report(self, work: Transaction, attempt: Attempt, report: OrderReport, latency_ms: float) -> None:
         executed = max(attempt.executed_quantity, report.executed_quantity or ZERO)
@@ -209,8 +188,11 @@ class Settler:
         outcome = _OUTCOME_OF.get(report.status) if report.status is not None else None
         if outcome is not Outcome.REJECTED and report.executed_quantity is None:
             outcome = None  # an end without its quantity proves the order, not what it traded: it is read again
+        if outcome is Outcome.FILLED and executed < attempt.request.quantity:
+            outcome = None  # one of the two is old, and the rest must not be ordered again before it is known which
+            self._told.alert("filled_in_part", "warning", attempt, f"told to be filled, with {executed} executed")
         if attempt.state in _DONE:
-            if executed == attempt.executed_quantity and not _contradicts(attempt, report):
+            if executed == attempt.executed_quantity and not self._contradicts(attempt, report):
                 return  # nothing new of an order that has ended
             new = self._reopen(work, new)
             work.tell(attempt_event(new, f"{report.status} after its end"), self._ids(work, new))
@@ -269,7 +251,11 @@ class Settler:
             return
         late = attempt.state is AttemptState.SETTLED
         if late:
-            attempt = self._move(self._reopen(work, attempt), AttemptState.CLOSED)
+            attempt = self._reopen(work, attempt)
+            if attempt.outcome in _NEVER_THERE:
+                attempt = attempt._replace(outcome=None, code="")  # it was there: how it ended is to be read
+            else:
+                attempt = self._move(attempt, AttemptState.CLOSED)
             desk.alert("late_fill", "critical", f"{trade.symbol} {attempt.wire_id} filled after it had settled")
         total = plus(attempt.booked_quantity, trade.quantity)
         attempt = attempt._replace(
@@ -311,7 +297,14 @@ class Settler:
 
     def _settle_if_whole(self, work: Transaction, client_order_id: ClientOrderId) -> None:
         attempt = work.attempt(client_order_id)
-        if attempt is None or attempt.state is not AttemptState.CLOSED:
+        if attempt is None:
+            return
+        if attempt.state in _STANDING and attempt.booked_quantity == attempt.request.quantity:
+            # its trades are the proof that it is filled, though no read has found the order itself
+            filled = self._move(attempt, AttemptState.CLOSED)._replace(outcome=Outcome.FILLED)
+            attempt = filled._replace(code=code_of(filled, Outcome.FILLED))
+            work.put(attempt)
+        if attempt.state is not AttemptState.CLOSED:
             return
         if attempt.booked_quantity == attempt.executed_quantity:
             self.put_settled(work, attempt)
@@ -375,7 +368,16 @@ class Settler:
         assert row is not None
         return ids_of(row.intent, attempt)
 
+    def _contradicts(self, attempt: Attempt, report: OrderReport) -> bool:
+        """Tell whether an order stands that we had called never placed, or that ended longer ago than reads lag.
 
-def _contradicts(attempt: Attempt, report: OrderReport) -> bool:
-    """Tell whether an order stands that we had called never placed. Lists lag, so other ends do not count."""
-    return report.status is VenueStatus.OPEN and attempt.outcome in _NEVER_THERE
+        Some venues list ghosts: of an order that had ended after all nothing more is believed in this run.
+        """
+        if report.status is not VenueStatus.OPEN:
+            return False
+        if attempt.outcome in _NEVER_THERE:
+            return True
+        lag_ms = self._desk.venue.timing.read_lag_ms + self.slack_ms
+        if attempt.settled_ms is None or self._desk.clock.now_ms() <= attempt.settled_ms + lag_ms:
+            return False
+        return self._told.first("order_stands", attempt)
