@@ -45,16 +45,19 @@ class Attack(RuleBasedStateMachine):
     """Whatever happens: no window overdrawn, nobody through in a ban, turns by priority, nobody left behind."""
 
     @initialize(
-        limit=st.integers(1, 30), ten=st.one_of(st.none(), st.integers(1, 12)), orders=st.one_of(st.none(), st.just(2))
-    )
-    def begin(self, limit, ten, orders):
+        limit=st.integers(1, 30), ten=st.one_of(st.none(), st.integers(1, 12)), orders=st.one_of(st.none(), st.just(2)),
+        span_s=st.sampled_from([10.0, 60.0]),
+    )  # fmt: skip
+    def begin(self, limit, ten, orders, span_s):
         self.loop = MarketLoop()
         self.clock = Stepping(self.loop)
         self.windows = [Window(limit, 60.0)]
-        self.windows += [Window(ten, 10.0)] if ten else []
+        self.windows += [Window(ten, span_s)] if ten else []
         self.windows += [Window(orders, 10.0, orders_only=True)] if orders else []
         self.limiter = RequestLimiter(self.clock, limit, self.windows[1:])
         self.used = [[] for _ in self.windows]
+        self.weighed = [1] if ten else [0]
+        """The window that weight is counted in: the venue's where it is known."""
         self.banned_s = -math.inf
         self.tasks = []
         self.keys = {}
@@ -132,9 +135,11 @@ class Attack(RuleBasedStateMachine):
     @rule(used=st.integers(0, 60))
     def hear(self, used):
         now_s = self.clock.monotonic_s()
-        own = sum(weight for at_s, weight in self.used[0] if now_s - at_s < 60.0)
-        if used > own:
-            self.used[0].append((now_s, used - own))
+        for number in self.weighed:
+            if self.windows[number].seconds == 60.0:
+                own = sum(weight for at_s, weight in self.used[number] if now_s - at_s < 60.0)
+                if used > own:
+                    self.used[number].append((now_s, used - own))
         self.limiter.observe(used)
 
     # What must hold ----------------------------------------------------------------------------------------------
@@ -143,10 +148,10 @@ class Attack(RuleBasedStateMachine):
         now_s = self.clock.monotonic_s()
         assert now_s >= self.banned_s, "nobody goes while banned (INV-15)"
         assert all(key < other for other in self.keys if self.waits(other)), "turns by priority, then by arrival"
-        for window, used in zip(self.windows, self.used, strict=True):
+        for number, (window, used) in enumerate(zip(self.windows, self.used, strict=True)):
             if window.orders_only and priority is not ORDER:
                 continue
-            need = 1 if window.orders_only else weight
+            need = weight if number in self.weighed else 1
             allowed = max(1, int(window.most * (1.0 if window.orders_only else SHARES[priority])))
             before = sum(one for at_s, one in used if now_s - at_s < window.seconds - 1e-6)
             assert before + min(need, allowed) <= allowed, (window, before, need)
@@ -282,6 +287,21 @@ def test_r34_binance_counts_orders_in_ten_seconds_whatever_else_is_asked(world):
         assert world.clock.now_ms() == world.start_ms + 5_000
         assert await limiter.acquire(ORDER)
         assert world.clock.now_ms() == world.start_ms + 10_500
+
+    world.run(story())
+
+
+def test_our_own_minute_counts_requests_where_the_venue_counts_weight(world):
+    limiter = RequestLimiter(world.clock, 50, windows_of("binance"))
+
+    async def story():
+        for _ in range(49):
+            assert await limiter.acquire(RECONCILE, weight=80)
+        assert limiter.left == 1
+        assert not await limiter.acquire(RECONCILE, weight=1, deadline_ms=world.start_ms + 1_000)
+        assert await limiter.acquire(CANCEL)
+        limiter.observe(6_000)  # others use the address
+        assert not await limiter.acquire(CANCEL, deadline_ms=world.start_ms + 60_000)
 
     world.run(story())
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -47,16 +47,18 @@ class RequestLimiter:
 
     Args:
         clock: Market time; only its monotonic side is waited on.
-        weight_per_minute: Most weight in any 60 s, >= 1: what we allow ourselves.
-        windows: What the venue allows besides (`weights.windows_of`).
+        requests_per_minute: Most requests in any 60 s, >= 1: what we allow ourselves. Where no window of the venue is
+            known, what weighs more counts as so many.
+        windows: What the venue allows (`weights.windows_of`).
     Raises:
-        ValueError: If `weight_per_minute` or a window allows nothing.
+        ValueError: If `requests_per_minute` or a window allows nothing.
     """
 
-    def __init__(self, clock: Clock, weight_per_minute: int, windows: Sequence[Window] = ()) -> None:
+    def __init__(self, clock: Clock, requests_per_minute: int, windows: Sequence[Window] = ()) -> None:
         self._clock: Final = clock
-        self._minute: Final = Spent(Window(weight_per_minute, _MINUTE_S))
-        self._spent: Final = (self._minute, *(Spent(window) for window in windows))
+        self._minute: Final = Spent(Window(requests_per_minute, _MINUTE_S))
+        self._weighed: Final = [Spent(window) for window in windows if not window.orders_only]
+        self._orders: Final = [Spent(window) for window in windows if window.orders_only]
         self._queue: Final[list[_Waiter]] = []
         self._arrivals = 0
         self._banned_until_s = -math.inf
@@ -112,8 +114,8 @@ class RequestLimiter:
             used_weight: In its minute, as the venue's header says, >= 0; of windows of other lengths it tells nothing.
         """
         now_s = self._clock.monotonic_s()
-        for spent in self._spent:
-            if spent.window.orders_only or spent.window.seconds < _MINUTE_S:
+        for spent in self._weighed or [self._minute]:
+            if spent.window.seconds < _MINUTE_S:
                 continue
             spent.forget(now_s)
             if used_weight > spent.weight:
@@ -127,7 +129,7 @@ class RequestLimiter:
 
     @property
     def left(self) -> int:
-        """Weight that may still be used in this minute, >= 0."""
+        """Requests that may still be sent in this minute, >= 0."""
         return self._minute.left(self._clock.monotonic_s())
 
     @property
@@ -165,18 +167,21 @@ class RequestLimiter:
     def _delay(self, priority: Priority, weight: int) -> float:
         """Seconds until a request could go if nobody else went; 0 or less where it can go now."""
         now_s = self._clock.monotonic_s()
-        delay_s = self._banned_until_s - now_s
-        for spent in self._spent:
-            if not spent.window.orders_only:
-                delay_s = max(delay_s, spent.wait_s(now_s, weight, SHARES[priority]))
-            elif priority is Priority.ORDER:
-                delay_s = max(delay_s, spent.wait_s(now_s, 1, 1.0))
-        return delay_s
+        waits = [
+            spent.wait_s(now_s, needed, SHARES[priority] if spent not in self._orders else 1.0)
+            for spent, needed in self._needs(priority, weight)
+        ]
+        return max(self._banned_until_s - now_s, *waits)
 
     def _charge(self, priority: Priority, weight: int) -> None:
         now_s = self._clock.monotonic_s()
-        for spent in self._spent:
-            if not spent.window.orders_only:
-                spent.charge(now_s, weight)
-            elif priority is Priority.ORDER:
-                spent.charge(now_s, 1)
+        for spent, needed in self._needs(priority, weight):
+            spent.charge(now_s, needed)
+
+    def _needs(self, priority: Priority, weight: int) -> Iterator[tuple[Spent, int]]:
+        """Each count that a request adds to, and how much."""
+        yield self._minute, 1 if self._weighed else weight
+        for spent in self._weighed:
+            yield spent, weight
+        for spent in self._orders if priority is Priority.ORDER else ():
+            yield spent, 1
