@@ -8,10 +8,13 @@ import sqlite3
 
 import pytest
 
+from tradecore.errors import SchemaMismatch, StoreError
 from tradecore.model.events import AlertFired, DuplicateOrderFound, SessionStarted, TradingStateChanged
 from tradecore.model.order import ATTEMPT_LIVE, AttemptState
 from tradecore.model.places import STORE_FILE
+from tradecore.model.records import Command
 from tradecore.model.units import TimeInForce
+from tradecore.store.queries import open_reader, put_command
 from tradecore.testing.factories import ScriptedSource, allower, closing_at, leader, router, sizer, wisher
 from tradecore.testing.harness import Scene, SnapshotStore, play
 from tradecore.testing.records import records_of
@@ -83,3 +86,115 @@ def test_f34_every_older_copy_of_a_round_trip_is_found_out_and_mended(tmp_path):
         assert played.records.balances.get(("assets", "AAA"), 0) == played.truth.total("AAA"), old.name
         tried += 1
     assert tried > 5
+
+
+def test_f34_an_open_order_of_a_lost_row_is_owned_again_and_cancelled(tmp_path):
+    """It stands at the venue, its row is gone: neither left alone nor sent a second time."""
+    story = scene((GTC, "-50", 600_000)).with_sets("shutdown.policy=keep")._replace(for_ms=300_000)
+    whole, moments = copies_of(tmp_path, story)
+    assert [a.state for a in records_of(whole / STORE_FILE).attempts] == [AttemptState.OPEN]
+    put_back(moments[1], whole)
+    assert records_of(whole / STORE_FILE).attempts == ()
+    played = play(story, whole)
+    named(played)
+    (order,) = played.truth.orders
+    (attempt,) = [a for a in played.records.attempts if a.wire_id == order.wire_id]
+    assert (order.status, attempt.state, str(attempt.outcome)) == ("CANCELED", AttemptState.SETTLED, "CANCELED")
+    (row,) = [r for r in played.records.intents if r.intent.intent_id == attempt.intent_id]
+    assert (row.state, row.reason) == ("CANCELED", "STORE_BEHIND")
+    assert played.summary["pending"] == []
+    assert played.notes(DuplicateOrderFound) == []
+
+
+def test_f34_an_order_whose_last_words_the_journal_lost_too_is_cancelled_as_an_orphan(tmp_path):
+    story = scene((GTC, "-50", 600_000))
+    _, moments = copies_of(tmp_path, story)
+    standing = next(path for path in moments if [a for a in records_of(path / STORE_FILE).attempts if a.venue_order_id])
+    put_back(moments[0], standing)
+    shutil.rmtree(standing / "journal")
+    shutil.copytree(moments[0] / "journal", standing / "journal")
+    played = play(story, standing)
+    assert next(order.status for order in played.truth.orders if order.price < 100) == "CANCELED"
+    assert "orphan_order" in [e.event.name for e in played.notes(AlertFired)]
+
+
+def test_inv16_numbers_that_were_told_are_not_given_again_and_runs_neither(tmp_path):
+    story = scene(*ROUND_TRIP)
+    whole, moments = copies_of(tmp_path, story)
+    play(story, whole)
+    mark = newest(whole)
+    put_back(moments[4], whole)
+    played = play(story, whole)
+    with contextlib.closing(sqlite3.connect(whole / STORE_FILE)) as raw:
+        new = [n for (n,) in raw.execute("SELECT sequence FROM event WHERE sequence > ?", (newest(moments[4]),))]
+    assert min(new) == mark + 1
+    started = [e.event for e in played.notes(SessionStarted)]
+    assert len({e.run_id for e in started}) == len(started)
+    assert started[-1].run_number == 3
+    again = play(story, whole)
+    alarms = [e.event.text for e in again.notes(AlertFired) if e.event.name == "store_behind"]
+    assert len(alarms) == 2, "one more start, and still nobody has resumed"
+    assert alarms[-1].endswith("nobody has resumed since")
+
+
+def test_f34_an_operators_resume_is_the_way_out(tmp_path):
+    story = scene(*ROUND_TRIP)._replace(for_ms=240_000)
+    whole, moments = copies_of(tmp_path, story)
+    put_back(moments[4], whole)
+    named(play(story, whole))
+    put_command(whole / STORE_FILE, Command("c1", "resume", "", "looked at the account", "me"))
+    play(story, whole)
+    with open_reader(whole / STORE_FILE) as reader:
+        assert (reader.trading().state, reader.trading().actor) == ("ACTIVE", "me")
+        assert "store_behind" not in reader.memory()
+    again = play(story, whole)
+    assert len([e for e in again.notes(AlertFired) if e.event.name == "store_behind"]) == 2
+
+
+def test_f34_a_deleted_store_opens_with_what_the_venue_holds(tmp_path):
+    """Nothing is booked twice, orders of before are cancelled, and a person is told what nobody leads any more."""
+    story = scene(*ROUND_TRIP)
+    whole, _ = copies_of(tmp_path, story)
+    for file in whole.glob(f"{STORE_FILE}*"):
+        file.unlink()
+    played = play(story, whole)
+    text = named(played)
+    assert text.startswith("store at event 0, journal at ")
+    assert "1 orders of the journal moved is in its opening" in text
+    assert played.summary["unexplained_drift"] == "0"
+    assert played.records.balances[("assets", "AAA")] == played.truth.total("AAA") > 0
+    assert len(played.truth.orders) == 1
+    assert [e.event.run_number for e in played.notes(SessionStarted)] == [1, 2]
+
+
+def test_f34_a_torn_write_ahead_file_loses_rows_and_no_order(tmp_path):
+    """The last commits are gone from the store, and stand in the journal."""
+    story = scene(*ROUND_TRIP, follow=(leader(leave_after_ms=240_000),))
+    _, moments = copies_of(tmp_path, story)
+    tried = 0
+    for moment in moments[6::3]:
+        wal = moment / f"{STORE_FILE}-wal"
+        if not wal.exists() or wal.stat().st_size < 40_000:
+            continue
+        with wal.open("r+b") as file:
+            file.truncate(wal.stat().st_size - 20_000)
+        before = newest(moment)
+        played = play(story, moment)
+        assert played.summary["unexplained_drift"] == "0", (moment.name, before)
+        assert played.summary["pending"] == [], moment.name
+        booked = {a.wire_id: a.executed_quantity for a in played.records.attempts}
+        assert {o.wire_id: o.executed for o in played.truth.orders if o.executed}.items() <= booked.items(), moment.name
+        tried += 1
+    assert tried > 2
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_f34_a_flipped_byte_is_refused_in_one_line(tmp_path, page):
+    story = scene(*ROUND_TRIP)
+    whole, _ = copies_of(tmp_path, story)
+    with (whole / STORE_FILE).open("r+b") as file:
+        file.seek(4096 * page)
+        file.write(b"\xff" * 64)
+    with pytest.raises((StoreError, SchemaMismatch)) as caught:
+        play(story, whole)
+    assert "\n" not in str(caught.value)

@@ -116,7 +116,7 @@ class Rediscovery:
     async def close_emptied(self) -> None:
         """Close positions that lost exits had sold: their intents have ended, and no exit of ours will."""
         desk = self._desk
-        live = {row.intent.position_id for row in desk.books.intents.values()}
+        live = {row.intent.position_id for row in desk.books.intents.values() if row.intent.reduces}
         for position in list(desk.books.positions.values()) if self._intents else ():
             if position.position_id not in live and position.sold_quantity > 0:
                 async with desk.transaction() as work:
