@@ -1,4 +1,4 @@
-"""After a sleep or a stop: the clock moves on by proof, fences wait anew, all is read anew, entries go on (F16, F36)."""
+"""After a sleep or a stop: the clock moves on by proof, fences wait anew, all is read, entries go on (F16, F36)."""
 
 from __future__ import annotations
 
