@@ -10,6 +10,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tradecore.market.generate import GeneratedSource
+from tradecore.venues.twin.wire.dialect import decimals_of
+from tradecore.venues.twin.wire.listing import with_decimal_steps
+
 S = {"symbol": "BTCUSDT"}
 V3 = "/api/v3/"
 BOOK = {"bidPrice", "bidQty", "askPrice", "askQty"}
@@ -239,3 +243,13 @@ def test_every_status_of_an_order(wire):
                 assert ended == ("PARTIALLY_CANCELED" if (name, wire.wire) == ("partly", "mexc") else "CANCELED")
 
     wire.run(story)
+
+
+@pytest.mark.parametrize("step", ["0.00000001", "0.5", "1", "2", "10", "1E+2", "300"])
+def test_mexc_is_given_no_step_that_it_cannot_name(step):
+    """Its list names decimals: a lot of a hundred would be read as one, and the venue would refuse most orders."""
+    item = next(iter(GeneratedSource(7, ["BTC"], 60_000, "calm").instruments.values()))
+    [made] = with_decimal_steps({"BTC/USDT": item._replace(tick_size=Decimal(step), lot_size=Decimal(step))}).values()
+    for given in (made.tick_size, made.lot_size):
+        assert given == Decimal(1).scaleb(-decimals_of(given))
+        assert 0 < given <= Decimal(step)

@@ -150,7 +150,10 @@ def changed_instrument(instrument: Instrument, facts: dict[str, Any]) -> Instrum
 
 
 def with_decimal_steps(instruments: Mapping[str, Instrument]) -> dict[str, Instrument]:
-    """Make every tick and lot a power of ten, finer where it is none: MEXC's list of symbols can name no other."""
+    """Make every tick and lot a power of ten and at most 1, finer where it is none.
+
+    MEXC's list of symbols names decimals, so it can name no other.
+    """
     return {
         symbol: item._replace(tick_size=_decimal_step(item.tick_size), lot_size=_decimal_step(item.lot_size))
         for symbol, item in instruments.items()
@@ -158,7 +161,7 @@ def with_decimal_steps(instruments: Mapping[str, Instrument]) -> dict[str, Instr
 
 
 def _decimal_step(step: Decimal) -> Decimal:
-    return Decimal((0, (1,), step.adjusted()))
+    return Decimal((0, (1,), min(step.adjusted(), 0)))
 
 
 def known_facts() -> frozenset[str]:
