@@ -12,7 +12,7 @@ from tradecore.model.intent import Intent
 from tradecore.model.lost import Behind, LostOrder
 from tradecore.model.order import Attempt, AttemptState, OrderRequest, Outcome
 from tradecore.model.signal import Signal
-from tradecore.model.units import ClientOrderId, IntentId, PositionId, Side, SignalId, TimeInForce
+from tradecore.model.units import ZERO, ClientOrderId, IntentId, PositionId, Side, SignalId, TimeInForce
 
 _KINDS: Final = ("session_started", "intent_created", "order_attempt", "order_ack", "order_fill", "order_done")
 _MS: Final = 1_000_000
@@ -81,17 +81,19 @@ def _attempt(lines: list[Stamped], moves: list[Stamped], *, reduces: bool) -> At
     at_ms = {told.event.state: told.at_ns // _MS for told in reversed(moves)}
     prepared_ms = moves[0].at_ns // _MS
     ends: list[Any] = [told.event for told in lines if isinstance(told.event, OrderDone)]
-    # an end without a fill is believed; anything else is for the venue to say
-    over = bool(ends) and not ends[-1].executed_quantity and not _moved_after(lines)
+    # an end without a fill is believed, one with fills waits for their trades, anything else is for the venue to say
+    ended = bool(ends) and not _moved_after(lines)
+    over = ended and not ends[-1].executed_quantity
     fences = [told.event.fence_ms for told in moves if told.event.fence_ms is not None]
     return Attempt(
         client_order_id=ClientOrderId(ids.client_order), intent_id=IntentId(ids.intent), number=e.number, wire_id="",
         symbol=e.symbol, side=Side(e.side),
         request=OrderRequest(TimeInForce(e.time_in_force), e.price, e.quantity, 0, e.label),
-        state=AttemptState.SETTLED if over else AttemptState.UNKNOWN, reduces=reduces,
-        outcome=Outcome(ends[-1].outcome) if over else None,
+        state=AttemptState.SETTLED if over else AttemptState.CLOSED if ended else AttemptState.UNKNOWN,
+        reduces=reduces, outcome=Outcome(ends[-1].outcome) if ended else None,
+        executed_quantity=ends[-1].executed_quantity if ended else ZERO,
         venue_order_id=next((told.ids.venue_order for told in reversed(lines) if told.ids.venue_order), ""),
-        code=ends[-1].reason if over else "", clipped_by=e.clipped_by, prepared_ms=prepared_ms,
+        code=ends[-1].reason if ended else "", clipped_by=e.clipped_by, prepared_ms=prepared_ms,
         sent_ms=_sent_ms(at_ms, prepared_ms, over=over), fence_ms=max(fences, default=None),
         settled_ms=lines[-1].at_ns // _MS if over else None,
     )  # fmt: skip

@@ -14,8 +14,8 @@ from tradecore.engine.evidence import attempt_event
 from tradecore.engine.holding import close_if_unsellable
 from tradecore.model.events import TradingStateChanged
 from tradecore.model.intent import Intent, IntentRow, IntentState
-from tradecore.model.lost import STORE_BEHIND, Behind, LostOrder
-from tradecore.model.order import Attempt, AttemptState
+from tradecore.model.lost import OPENING_DUE, STORE_BEHIND, Behind, LostOrder
+from tradecore.model.order import Attempt, AttemptState, Outcome
 from tradecore.model.portfolio import TradingState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, TradingRecord
@@ -40,7 +40,8 @@ class Rediscovery:
         """Write, as the first thing of a start and in one transaction, what the store must not forget again.
 
         Args:
-            fresh: The store is empty: what its orders moved is in the balances that it begins with.
+            fresh: The store is empty: what its orders moved is in the balances that the account has now, so the
+                ledger's opening is taken after their trades are booked.
         """
         desk, behind = self._desk, self._behind
         if behind is None:
@@ -48,15 +49,14 @@ class Rediscovery:
                 desk.alert(STORE_BEHIND, "critical", f"{desk.recall(STORE_BEHIND)}; nobody has resumed since")
             return
         now = desk.clock.now_ms()
-        orders = () if fresh else behind.orders
         taken, left = 0, 0
         async with desk.transaction() as work:
-            for _, group in groupby(sorted(orders, key=_of_intent), key=_of_intent):
+            for _, group in groupby(sorted(behind.orders, key=_of_intent), key=_of_intent):
                 found = self._take(work, list(group), now)
                 taken, left = taken + found[0], left + found[1]
-            text = f"{behind.text}: {_told(taken, left, behind, fresh=fresh)}"
+            text = f"{behind.text}: {_told(taken, left)}"
             old = desk.books.trading
-            work.put(Memory(STORE_BEHIND, text, now))
+            work.put(Memory(STORE_BEHIND, text, now), *([Memory(OPENING_DUE, "yes", now)] if fresh else ()))
             if old.state is not TradingState.HALTED:
                 work.put(TradingRecord(TradingState.REDUCING, "core", f"{STORE_BEHIND}: {text}", now))
             state = old.state if old.state is TradingState.HALTED else TradingState.REDUCING
@@ -81,7 +81,7 @@ class Rediscovery:
             known = stored.get(order.attempt.client_order_id)
             if known is None:
                 self._put(work, row.intent, self._as_ours(order.attempt, row.intent, now_ms))
-            elif known.state is _S.PREPARED and order.attempt.state is not _S.SETTLED:
+            elif known.state is _S.PREPARED and order.attempt.outcome is not Outcome.NOT_SENT:
                 self._send_after_all(work, row.intent, known, order.attempt)
             else:
                 continue  # the store knows it as sent: it is read at the venue as any other
@@ -129,8 +129,6 @@ def _of_intent(order: LostOrder) -> str:
     return order.attempt.intent_id
 
 
-def _told(taken: int, left: int, behind: Behind, *, fresh: bool) -> str:
-    if fresh:
-        return f"the store is empty, and what {len(behind.orders)} orders of the journal moved is in its opening"
+def _told(taken: int, left: int) -> str:
     text = f"{taken} orders of the journal are read at the venue"
     return f"{text}, {left} belong to intents that nobody knows" if left else text

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tradecore.engine.behind import Rediscovery
+from tradecore.engine.books import ASSETS
 from tradecore.engine.desk import Desk, Transaction
 from tradecore.engine.execution import Execution
 from tradecore.engine.exits import Exits
@@ -27,10 +28,11 @@ from tradecore.engine.tradable import Tradable
 from tradecore.engine.waking import restore_fences
 from tradecore.errors import RetryableVenueError, StartRefused, VenueRefused
 from tradecore.model.events import RetryAttempt, SessionStarted
+from tradecore.model.lost import OPENING_DUE
 from tradecore.model.order import ATTEMPT_LIVE, ATTEMPT_UNPROVEN, AttemptState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, PostingKind, Run
-from tradecore.model.units import canonical
+from tradecore.model.units import ZERO, canonical, minus
 from tradecore.ports.limiter import Priority
 from tradecore.ports.store import Loaded
 
@@ -89,9 +91,13 @@ class Startup:
         async with desk.transaction() as work:
             work.put(run)
             work.tell(SessionStarted(run.run_id, run.number, run.profile, plugins, run.seed, version))
-            if loaded.last_run is None:
+            if loaded.last_run is None and not desk.recall(OPENING_DUE):
                 self._adopt_balances(work, run)
         await report.step(6, "trades", lambda: self._insist("trades", self._sweeping.read_trades))
+        if desk.recall(OPENING_DUE):
+            async with desk.transaction() as work:
+                self._adopt_balances(work, run)
+                work.put(Memory(OPENING_DUE, "", desk.clock.now_ms()))
         found = await report.compared(lambda: self._insist("orders and balances", self._compared))
         await report.step(8, "prepared", self._close_prepared)
         await report.step(9, "open and unknown orders", lambda: self._sweeping.read_attempts(found.seen))
@@ -216,18 +222,21 @@ class Startup:
         raise AssertionError("the loop returns or raises")
 
     def _adopt_balances(self, work: Transaction, run: Run) -> None:
-        """Take what the account holds at its first start into the ledger, or note that it is not ours to use."""
+        """Take what the account held before our first trade into the ledger, or note that it is not ours to use."""
         desk = self._desk
         now = desk.clock.now_ms()
-        for coin, balance in sorted((self._money.balances or {}).items()):
-            if not balance.total:
+        held = {coin: balance.total for coin, balance in (self._money.balances or {}).items()}
+        moved = {coin: amount for (account, coin), amount in desk.books.balances.items() if account == ASSETS}
+        for coin in sorted(held.keys() | moved.keys()):
+            opening = minus(held.get(coin, ZERO), moved.get(coin, ZERO))
+            if not opening:
                 continue
             if desk.config.adopt_balances or coin == desk.config.currency:
-                legs = transfer(f"opening/{run.account}/{coin}", coin, balance.total, PostingKind.OPENING, now)
+                legs = transfer(f"opening/{run.account}/{coin}", coin, opening, PostingKind.OPENING, now)
                 work.put(*legs)
                 work.tell(entry_event(legs))
             else:
-                work.put(Memory(f"ignored/{coin}", canonical(balance.total), now))
+                work.put(Memory(f"ignored/{coin}", canonical(opening), now))
 
 
 def _text(text: str) -> Callable[[], Awaitable[str]]:

@@ -11,6 +11,9 @@ from tradecore.model.order import Attempt
 STORE_BEHIND = "store_behind"
 """Key of the fact that the store was found behind its journal and that no operator has resumed since."""
 
+OPENING_DUE = "opening_due"
+"""Key of the fact that an empty store takes its opening balances once the trades of lost orders are booked."""
+
 
 class LostOrder(NamedTuple):
     """One order as the journal tells it."""
@@ -18,7 +21,8 @@ class LostOrder(NamedTuple):
     intent: Intent | None
     """``None`` where the journal begins after it."""
     attempt: Attempt
-    """UNKNOWN, or SETTLED where the journal tells its end without a fill; its wire id is left empty."""
+    """UNKNOWN; where the journal tells its end SETTLED without a fill, CLOSED with fills that are to be found again.
+    Its wire id is left empty."""
 
 
 class Behind(NamedTuple):
