@@ -91,7 +91,7 @@ class BotServer:
         await runner.cleanup()
 
     async def _answer(self, request):
-        method, data = request.match_info["method"], dict(await request.post())
+        method, data = request.match_info["method"], {**request.query, **await request.post()}
         self.calls.append((method, data))
         if request.match_info["token"] != TOKEN:
             return _error(401, "Unauthorized")

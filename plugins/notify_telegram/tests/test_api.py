@@ -7,7 +7,9 @@ from collections import deque
 import pytest
 from pydantic import SecretStr
 from tradecore_notify_telegram.api import TelegramApi
-from tradecore_notify_telegram.port import Refused, Throttled, Unreachable, WrongToken
+from tradecore_notify_telegram.port import Contested
+
+from tradecore.channels.line import Refused, Throttled, Unreachable, WrongToken
 
 
 def api_of(server, token, timeout_s=2.0):
@@ -52,7 +54,7 @@ async def test_messages_come_with_who_when_and_whose_words(server, telegram):
     [
         ((500, {"ok": False, "description": "x"}), Unreachable),
         ((502, {"ok": False}), Unreachable),
-        ((409, {"ok": False, "description": "terminated by other getUpdates"}), Unreachable),
+        ((409, {"ok": False, "description": "terminated by other getUpdates"}), Contested),
         ((400, {"ok": False, "description": "Bad Request: can't parse entities"}), Refused),
         ((403, {"ok": False, "description": "Forbidden: bot was kicked"}), Refused),
         ((400, {"ok": False, "description": "m", "parameters": {"migrate_to_chat_id": -100}}), Refused),

@@ -11,6 +11,7 @@ LONGEST: Final = 256
 _COMMAND: Final = re.compile(r"/([a-z]{2,20})(?:@([A-Za-z0-9_]{3,64}))?((?: .*)?)", re.DOTALL)
 _LENGTH: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_PLUGIN: Final = re.compile(r"[a-z][a-z0-9_]{0,63}(?:\.[a-z_]{1,32})?")
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9._-]{1,20}/[A-Za-z0-9._-]{1,20}|[Aa][Ll][Ll]")
 
 
@@ -36,7 +37,14 @@ FORMS: Final[Mapping[str, Form]] = {
     "halt": Form("control", "/halt [30m] [REASON]", "no entries, open buys are cancelled, exits go on", "halt"),
     "reduce": Form("control", "/reduce [30m] [REASON]", "exits only", "reduce"),
     "resume": Form("control", "/resume [REASON]", "entries again; asks back", "resume", twice=True),
+    "release": Form(
+        "control", "/release PLUGIN[.HOOK] [REASON]", "ask a quarantined plugin again; asks back", "release", True
+    ),
+    "unlock": Form(
+        "control", "/unlock SYMBOL|*|all [REASON]", "lift locks before their time; asks back", "unlock", True
+    ),
     "forceexit": Form("money", "/forceexit SYMBOL|all [REASON]", "sell; asks back", "exit", twice=True),
+    "stop": Form("money", "/stop [REASON]", "end the run: nobody watches open positions then; asks back", "stop", True),
     "confirm": Form("control", "/confirm CODE", "do what was asked back"),
     "help": Form("view", "/help", "this list"),
 }
@@ -85,10 +93,15 @@ def _with_words(asked: Asked, words: list[str]) -> Asked:
             seconds = str(int(length[1]) * _SECONDS[length[2]])
             return asked._replace(argument=seconds, reason=" ".join(words[1:]))
         return asked._replace(reason=" ".join(words))
-    if name == "resume":
+    if name in {"resume", "stop"}:
         return asked._replace(reason=" ".join(words))
-    if name == "forceexit" or (name == "why" and words):
-        if not words or _SYMBOL.fullmatch(words[0]) is None:
+    if name == "release":
+        if not words or _PLUGIN.fullmatch(words[0]) is None:
+            return asked._replace(fault=f"usage: {asked.form.usage}")
+        return asked._replace(argument=words[0], reason=" ".join(words[1:]))
+    if name in {"forceexit", "unlock"} or (name == "why" and words):
+        everywhere = name == "unlock" and words[:1] == ["*"]
+        if not words or not (everywhere or _SYMBOL.fullmatch(words[0])):
             return asked._replace(fault=f"usage: {asked.form.usage}")
         symbol = "all" if words[0].lower() == "all" else words[0].upper()
         if name == "why" and (symbol == "all" or len(words) > 1):

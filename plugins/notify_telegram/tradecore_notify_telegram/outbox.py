@@ -1,96 +1,47 @@
-"""Messages that wait, on disk: each is sent at least once, and never put in twice. Commands that came, too: each once.
-
-A kill between a send and its note sends that message again: Telegram knows no id of ours to tell the two apart.
-"""
+"""The outbox with a note of every command that came: each is carried out once, whatever Telegram tells again."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-_WAITING_MAX: Final = 2_000
-_KEPT: Final = 20_000
+from tradecore.channels.outbox import Outbox
+
 _UPDATES_KEPT: Final = 2_000
-_TRIM_EVERY: Final = 500
+_LARGEST: Final = 2**63 - 1
 _SCHEMA: Final = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
-CREATE TABLE IF NOT EXISTS message (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, chat INTEGER NOT NULL, text TEXT NOT NULL,
-    state TEXT NOT NULL, UNIQUE (chat, key)
-);
-CREATE INDEX IF NOT EXISTS waiting ON message (chat, number) WHERE state = 'waiting';
 CREATE TABLE IF NOT EXISTS taken (update_id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL);
 """
 
 
-class Waiting(NamedTuple):
-    """A message that waits."""
-
-    number: int
-    text: str
-
-
-class Outbox:
-    """A file of messages. Trouble with the disk raises `sqlite3.Error`; the caller goes on without.
+class Notebook(Outbox):
+    """The outbox of one bot.
 
     Args:
         path: The file; ``None`` keeps everything in memory.
+        wall_ms: The wall's clock.
+    Raises:
+        sqlite3.Error: The file cannot be opened; nothing is left open.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self.dropped = 0
-        """Messages given up because too many waited."""
-        self._puts = 0
-        self._raw: Final = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0.2)
+    def __init__(self, path: Path | None, wall_ms: Callable[[], int]) -> None:
+        super().__init__(path, wall_ms)
         try:
             self._raw.executescript(_SCHEMA)
         except sqlite3.Error:
-            self._raw.close()
+            self.close()
             raise
 
-    def put(self, key: str, chat: int, text: str) -> bool:
-        """Add a message; False where one with this key has been put for this chat before."""
-        cursor = self._raw.execute(
-            "INSERT OR IGNORE INTO message (key, chat, text, state) VALUES (?, ?, ?, 'waiting')", (key, chat, text)
-        )
-        if cursor.rowcount == 0:
-            return False
-        self._puts += 1
-        if self._puts % _TRIM_EVERY == 0:
-            self._trim()
-        return True
-
-    def waiting(self, chat: int, most: int) -> Sequence[Waiting]:
-        """The oldest messages that wait for a chat."""
-        found = self._raw.execute(
-            "SELECT number, text FROM message WHERE state = 'waiting' AND chat = ? ORDER BY number LIMIT ?",
-            (chat, most),
-        )
-        return [Waiting(int(number), str(text)) for number, text in found]
-
-    def chats(self) -> Sequence[int]:
-        """Chats for which something waits, the longest wait first."""
-        found = self._raw.execute(
-            "SELECT chat FROM message WHERE state = 'waiting' GROUP BY chat ORDER BY min(number)"
-        ).fetchall()
-        return [int(chat) for (chat,) in found]
-
-    def depth(self) -> int:
-        """Messages that wait."""
-        return int(self._raw.execute("SELECT count(*) FROM message WHERE state = 'waiting'").fetchone()[0])
-
-    def done(self, numbers: Sequence[int], state: str) -> None:
-        """Note what became of messages: ``sent`` or ``failed``."""
-        with self._raw:
-            self._raw.executemany(
-                "UPDATE message SET state = ?, text = '' WHERE number = ?", [(state, number) for number in numbers]
-            )
-
     def take(self, update_id: int, at_ms: int) -> bool:
-        """Note that an update is acted on now; False where it has been before. Durable when this returns."""
+        """Note that an update is acted on now; False where it has been before. Durable when this returns.
+
+        Raises:
+            sqlite3.Error: It could not be noted.
+        """
+        if not 0 <= update_id <= _LARGEST:
+            return False
         cursor = self._raw.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (update_id, at_ms))
         if cursor.rowcount:
             self._raw.execute(
@@ -100,24 +51,12 @@ class Outbox:
         return cursor.rowcount > 0
 
     def newest_update(self) -> tuple[int, int] | None:
-        """Id and moment (ms of the wall) of the newest update taken; ``None``: none ever was."""
+        """Id and moment (ms of the wall) of the newest update taken; ``None``: none ever was.
+
+        Raises:
+            sqlite3.Error: The file cannot be read.
+        """
         found = self._raw.execute(
             "SELECT update_id, at_ms FROM taken ORDER BY at_ms DESC, update_id DESC LIMIT 1"
         ).fetchone()
         return None if found is None else (int(found[0]), int(found[1]))
-
-    def close(self) -> None:
-        """Let go of the file. May be called twice."""
-        self._raw.close()
-
-    def _trim(self) -> None:
-        """Give up the oldest where too many wait; forget keys that are old."""
-        cursor = self._raw.execute(
-            "UPDATE message SET state = 'dropped', text = '' WHERE number IN (SELECT number FROM message WHERE state = "
-            f"'waiting' ORDER BY number DESC LIMIT -1 OFFSET {_WAITING_MAX})"
-        )
-        self.dropped += cursor.rowcount
-        self._raw.execute(
-            "DELETE FROM message WHERE state != 'waiting' AND number NOT IN (SELECT number FROM message WHERE state != "
-            f"'waiting' ORDER BY number DESC LIMIT {_KEPT})"
-        )

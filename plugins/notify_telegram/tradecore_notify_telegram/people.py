@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from tradecore_notify_telegram.pace import Window
+from tradecore.channels.pace import Window
 
 Role = Literal["view", "control", "money"]
 ORDER: Final[Mapping[str, int]] = {"view": 0, "control": 1, "money": 2}
@@ -25,7 +25,8 @@ class Person(BaseModel, frozen=True, extra="forbid"):
     id: int = Field(gt=0, description="Telegram's id of the user.", json_schema_extra={"unit": "number"})
     role: Role = Field(
         "view",
-        description="What he may: `view` looks, `control` also halts, reduces and resumes, `money` also sells.",
+        description="What he may: `view` looks, `control` also halts, reduces, resumes, releases and unlocks, "
+        "`money` also sells and ends the run.",
         json_schema_extra={"unit": "name"},
     )
 
@@ -62,10 +63,14 @@ class Gate:
             self.strangers += 1
             self.newest_stranger = user_id
             return None
-        if not self._windows[user_id].try_add(self._now_s()):
-            self.floods += 1
-            return None
         return role
+
+    def passes(self, user_id: int) -> bool:
+        """Count a message of somebody known; False where it is one too many."""
+        if self._windows[user_id].try_add(self._now_s()):
+            return True
+        self.floods += 1
+        return False
 
 
 class Wish(NamedTuple):
@@ -74,6 +79,8 @@ class Wish(NamedTuple):
     verb: str
     argument: str
     reason: str
+    role: str = "money"
+    """Who may confirm it."""
 
 
 class _Pending(NamedTuple):
@@ -81,6 +88,7 @@ class _Pending(NamedTuple):
     chat_id: int
     code: str
     until_s: float
+    asked_ms: int
     wrong: int
 
 
@@ -89,23 +97,25 @@ class Confirmations:
 
     Args:
         ttl_s: Seconds of the wall that a code is good for.
-        now_s: Seconds of the wall.
+        now_s: Seconds of the wall that never run backwards; they may stand while the machine sleeps.
+        wall_ms: The wall's clock, which goes on then and may be set: a code is good by both or not at all.
         code: Makes a code.
     """
 
     def __init__(
-        self, ttl_s: float, now_s: Callable[[], float],
+        self, ttl_s: float, now_s: Callable[[], float], wall_ms: Callable[[], int],
         code: Callable[[], str] = lambda: secrets.token_hex(_CODE_BYTES).upper(),
     ) -> None:  # fmt: skip
         self._ttl_s: Final = ttl_s
         self._now_s: Final = now_s
+        self._wall_ms: Final = wall_ms
         self._code: Final = code
         self._pending: Final[dict[int, _Pending]] = {}
 
     def ask(self, user_id: int, chat_id: int, wish: Wish) -> str:
         """Keep a wish until it is confirmed; a new one takes the place of an older one. Returns the code."""
         code = self._code()
-        self._pending[user_id] = _Pending(wish, chat_id, code, self._now_s() + self._ttl_s, 0)
+        self._pending[user_id] = _Pending(wish, chat_id, code, self._now_s() + self._ttl_s, self._wall_ms(), 0)
         return code
 
     def take(self, user_id: int, chat_id: int, code: str) -> Wish | None:
@@ -114,8 +124,9 @@ class Confirmations:
         if kept is None:
             return None
         fits = hmac.compare_digest(kept.code.encode(), code.upper().encode()) and chat_id == kept.chat_id
-        if fits or self._now_s() >= kept.until_s or kept.wrong + 1 >= _WRONG_MAX:
+        late = self._now_s() >= kept.until_s or abs(self._wall_ms() - kept.asked_ms) >= self._ttl_s * 1_000
+        if fits or late or kept.wrong + 1 >= _WRONG_MAX:
             del self._pending[user_id]
         else:
             self._pending[user_id] = kept._replace(wrong=kept.wrong + 1)
-        return kept.wish if fits and self._now_s() < kept.until_s else None
+        return kept.wish if fits and not late else None

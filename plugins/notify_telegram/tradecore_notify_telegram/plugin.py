@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -24,22 +22,23 @@ from tradecore import (
     Resources,
     hookimpl,
 )  # fmt: skip
-from tradecore.model.alert import SEVERITIES
-from tradecore.model.events import AlertFired, OperatorCommand, Stamped, TradingStateChanged
+from tradecore.channels.news import EVENTS, Item, News
+from tradecore.channels.push import Push, open_outbox, quietly
+from tradecore.channels.sender import Bounds
+from tradecore.errors import TradecoreError
+from tradecore.model.events import Stamped
 from tradecore_notify_telegram import replies
 from tradecore_notify_telegram.answering import Answering
 from tradecore_notify_telegram.api import TelegramApi
-from tradecore_notify_telegram.outbox import Outbox
+from tradecore_notify_telegram.outbox import Notebook
+from tradecore_notify_telegram.pace import LONGEST, telegram_pace
 from tradecore_notify_telegram.people import Confirmations, Gate, Person
 from tradecore_notify_telegram.receiver import Receiver
-from tradecore_notify_telegram.sender import Health, Sender
-from tradecore_notify_telegram.words import line
 
 _LOG: Final = logging.getLogger("tradecore_notify_telegram")
 _QUIET_MS: Final = 600_000
-_DOWN_S: Final = 300.0
-_LAST_S: Final = 1.2
-"""Seconds of the wall that the last messages have: one a second goes to a chat."""
+_CONTESTED: Final = 3
+"""Polls that another listener ended before people are told: one may be a restart's own."""
 _CLOSE_S: Final = 0.3
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -82,7 +81,7 @@ class NotifyTelegram:
             60,
             ge=5,
             le=600,
-            description="How long a code of `resume` and `forceexit` is good for.",
+            description="How long a code of what asks back is good for.",
             json_schema_extra={"unit": "s"},
         )
         command_age_s: int = Field(
@@ -126,23 +125,19 @@ class NotifyTelegram:
                 raise ValueError("expected a token where chats or people are named, found none")
             return self
 
-    events = frozenset({"alert_fired", "operator_command", "trading_state"})
+    events = EVENTS
     operates = ("view", "control", "money")
     secrets = ("token",)
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._told = {"fills": 0, "failures": 0, "alerts": 0}
+        self._news: Final = News(settings.least, fills=settings.fills, failures=settings.failures)
         self._run_id = ""
         self._operate: Operate | None = None
-        self._outbox: Outbox | None = None
+        self._push: Push | None = None
         self._api: TelegramApi | None = None
-        self._sender: Sender | None = None
         self._gate: Gate | None = None
-        self._lines: tuple[Health, ...] = ()
-        """Sending, then listening: one may work where the other does not."""
-        self._tasks: list[asyncio.Task[None]] = []
-        self._scale = 1.0
+        self._receiver: Receiver | None = None
 
     @hookimpl
     async def on_start(self, resources: Resources) -> None:
@@ -150,81 +145,40 @@ class NotifyTelegram:
 
         Without a token there is nobody to talk to, and nothing begins.
         """
-        if resources.scale is None or "token" not in resources.secrets:
-            return
         token = resources.secrets.get("token")
-        if token is None:
-            return  # nobody is named either: the channel is switched off
+        if resources.scale is None or token is None:
+            return
         self._run_id, self._operate = resources.run_id, resources.operate
-        loop, scale = asyncio.get_running_loop(), resources.scale
-        self._scale = scale
-
-        def now_s() -> float:
-            return loop.time() / scale
-
-        async def sleep(seconds: float) -> None:
-            await asyncio.sleep(seconds * scale)
-
-        settings = self.settings
-        try:
-            self._outbox = Outbox(resources.folder / "outbox.sqlite")
-        except sqlite3.Error as error:
-            _LOG.warning("telegram: the outbox cannot be opened, messages do not survive a restart: %s", error)
-            self._outbox = Outbox(None)
+        settings, scale, wall_ms = self.settings, resources.scale, resources.wall_ms
+        notebook = open_outbox(Notebook, resources.folder / "outbox.sqlite", wall_ms)
+        push = Push("notify_telegram", notebook, scale=scale, wall_ms=wall_ms)
         self._api = TelegramApi(token, settings.api_url, settings.timeout_s, scale)
-        self._lines = sending, listening = Health(now_s), Health(now_s)
-        self._gate = Gate({person.id: person.role for person in settings.people}, frozenset(settings.chats), now_s)
-        self._sender = Sender(self._api, self._outbox, sending, now_s, sleep)
-        confirmations = Confirmations(settings.confirm_s, now_s)
-        answering = Answering(self._operate, self._gate, confirmations, settings.command_age_s, resources.wall_ms)
-        receiver = Receiver(
-            self._api, self._outbox, answering, listening, wall_ms=resources.wall_ms, sleep=sleep,
-            wait_s=settings.poll_s, wake=self._sender.wake,
+        self._gate = Gate({person.id: person.role for person in settings.people}, frozenset(settings.chats), push.now_s)
+        push.add(self._api, settings.chats, telegram_pace(), Bounds(LONGEST))
+        confirmations = Confirmations(settings.confirm_s, push.now_s, wall_ms)
+        answering = Answering(self._operate, self._gate, confirmations, settings.command_age_s, wall_ms)
+        self._receiver = Receiver(
+            self._api, notebook, answering, push.health("listening"), wall_ms=wall_ms, sleep=push.sleep,
+            wait_s=settings.poll_s, wake=push.wake,
         )  # fmt: skip
-        self._say(f"start/{self._run_id}", f"run {self._run_id} begins")
-        works = [("telegram-sender", self._sender.run)]
-        if settings.people:
-            works.append(("telegram-receiver", receiver.run))
-        self._tasks = [asyncio.create_task(work(), name=name) for name, work in works]
+        push.say(self._news.begins(self._run_id))
+        push.begin(*([self._receiver.run] if settings.people else []))
+        self._push = push
 
     @hookimpl
     def on_fill(self, fill: Fill, intent: Intent, event_id: str) -> None:
         """Tell a fill."""
-        self._told["fills"] += 1
-        if self.settings.fills:
-            self._say(event_id, replies.fill_text(fill, intent))
+        self._say(self._news.fill(fill, intent, event_id))
 
     @hookimpl
     def on_fail(self, intent: Intent, reason: Reason, detail: str, event_id: str) -> None:
         """Tell an intent that came to nothing."""
-        self._told["failures"] += 1
-        if self.settings.failures:
-            self._say(event_id, replies.failure_text(intent, reason, detail))
+        self._say(self._news.failure(intent, reason, detail, event_id))
 
     @hookimpl
     def on_event(self, event: Stamped) -> None:
         """Tell alerts, changes of the trading state, and what became of commands, whoever asked."""
-        match event.event:
-            case AlertFired() as alert:
-                known = alert.severity in SEVERITIES  # what nobody knows is taken for grave
-                if known and SEVERITIES.index(alert.severity) < SEVERITIES.index(self.settings.least):
-                    return
-                self._told["alerts"] += 1
-                head = "over" if alert.resolved else line(alert.severity, 20).upper()
-                self._say(
-                    f"alert/{event.at_ns}/{alert.by}/{alert.name}/{alert.resolved}",
-                    f"{head}: {line(alert.name, 64)} ({line(alert.by, 40)}): {line(alert.text, 1_000)}",
-                )
-            case TradingStateChanged() as changed:
-                words = (
-                    f"trading is {changed.new} (was {changed.old}), by {line(changed.actor)}: {line(changed.reason)}"
-                )
-                self._say(f"state/{event.at_ns}", words)
-            case OperatorCommand() as command:
-                words = f"{command.verb} {line(command.argument, 60)}".rstrip()
-                self._say(
-                    f"command/{command.command_id}", f"{words}, by {line(command.actor)}: {line(command.result, 1_000)}"
-                )
+        self._say(self._news.event(event))
 
     @hookimpl
     def jobs(self) -> Sequence[Job]:
@@ -234,64 +188,49 @@ class NotifyTelegram:
     @hookimpl
     async def on_shutdown(self, reason: str) -> None:
         """Send the summary, if Telegram takes it within a moment; it waits for the next run otherwise."""
-        if self._outbox is None or self._api is None or self._sender is None:
+        push, self._push = self._push, None
+        if push is None or self._api is None:
             return
-        self._say(f"stop/{self._run_id}", self._summary(reason))
-        for task in self._tasks[1:]:
-            task.cancel()
-        try:
-            async with asyncio.timeout(_LAST_S * self._scale):
-                await self._sender.emptied()
-        except (TimeoutError, sqlite3.Error):
-            _LOG.info("telegram: what is left is sent by the next run")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        try:
-            async with asyncio.timeout(_CLOSE_S * self._scale):
-                await self._api.close()
-        except Exception as error:  # noqa: BLE001 - whatever a closing connection does, the run ends
-            _LOG.info("telegram: closing failed: %s", type(error).__name__)
-        self._outbox.close()
-        self._outbox = None
+        push.say(self._summary(reason))
+        await push.end()
+        await quietly(self._api.close(), _CLOSE_S * push.scale, "telegram")
 
-    def _summary(self, reason: str) -> str:
-        told = self._told
-        text = f"run {self._run_id} ends: {line(reason)}\n{told['fills']} fills, {told['failures']} intents without "
-        text += f"a fill, {told['alerts']} alerts"
-        return f"{text}\n\n{replies.status(self._operate)}" if self._operate is not None else text
-
-    def _say(self, key: str, text: str) -> None:
-        """Put a message into the outbox for each chat; a disk that does not take it costs the message only."""
-        if self._outbox is None or self._sender is None:
-            return
+    def _summary(self, reason: str) -> Item:
+        item = self._news.ends(self._run_id, reason)
+        if self._operate is None:
+            return item
         try:
-            for chat in self.settings.chats:
-                self._outbox.put(key, chat, text)
-        except sqlite3.Error as error:
-            self._lines[0].ill(f"the outbox cannot be written: {error}")
-        self._sender.wake()
+            return item._replace(text=f"{item.text}\n\n{replies.status(self._operate)}")
+        except (ArithmeticError, TradecoreError) as error:
+            _LOG.warning("telegram: the summary goes without the state of the account: %s", type(error).__name__)
+            return item
+
+    def _say(self, item: Item | None) -> None:
+        if self._push is not None:
+            self._push.say(item)
 
     def _look(self, portfolio: Portfolio, market: Market, last: Mapping[str, object] | None) -> JobAnswer | None:
-        """Alert where strangers knock or known people flood, and where the line is down; at most every ten minutes."""
-        if self._gate is None:
+        """Alert where strangers knock or known people flood, where somebody else listens, where the line is down."""
+        if self._push is None or self._gate is None or self._receiver is None:
             return None
         kept = last or {}
-        alerts = []
+        alerts, state = self._push.watch(kept, market.now_ms)
         knocks = self._gate.strangers + self._gate.floods
-        told_ms = kept.get("told_ms", 0)
-        state = dict(kept)
-        if knocks and market.now_ms - (told_ms if isinstance(told_ms, int) else 0) >= _QUIET_MS:
+        if knocks and _quiet(kept, "told_ms", market.now_ms):
             text = f"{self._gate.strangers} messages of unknown people (the newest {self._gate.newest_stranger}), "
-            alerts.append(
-                Alert("chat_strangers", "warning", text + f"{self._gate.floods} beyond the limit of known ones")
-            )
+            text += f"{self._gate.floods} beyond the limit of known ones"
+            alerts.append(Alert("chat_strangers", "warning", text))
             self._gate.strangers = self._gate.floods = 0
             state["told_ms"] = market.now_ms
-        ill = [one for one in self._lines if one.why]
-        down = any(one.lasting_s() >= _DOWN_S for one in ill)
-        if down != bool(kept.get("down")) and (down or not ill):
-            text = ill[0].why if down else "Telegram can be reached again"
-            alerts.append(Alert("chat_down", "warning", text, resolved=not down))
-            state["down"] = down
-        return JobAnswer(alerts=tuple(alerts), state=state) if alerts else None
+        if self._receiver.contested >= _CONTESTED and _quiet(kept, "contested_ms", market.now_ms):
+            text = "another program listens with the same token, or a webhook is set: commands may not reach this run"
+            alerts.append(Alert("chat_contested", "critical", text))
+            self._receiver.contested = 0
+            state["contested_ms"] = market.now_ms
+        return JobAnswer(alerts=tuple(alerts), state={**kept, **state}) if alerts else None
+
+
+def _quiet(kept: Mapping[str, object], key: str, now_ms: int) -> bool:
+    """Tell whether nothing of a kind was told for ten minutes."""
+    told_ms = kept.get(key, 0)
+    return now_ms - (told_ms if isinstance(told_ms, int) else 0) >= _QUIET_MS

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from tradecore import Because, Blocked, Fill, Intent, Operate, Portfolio, Reason
+from tradecore import Because, Blocked, Operate, Portfolio
+from tradecore.channels.words import line
 from tradecore.model.position import ClosedPosition, Position
 from tradecore.model.units import canonical, exact_sum, minus, ratio, times
 from tradecore_notify_telegram.commands import FORMS
 from tradecore_notify_telegram.people import may
-from tradecore_notify_telegram.words import line
 
 _ROWS: Final = 20
 _CENT: Final = Decimal("0.01")
@@ -31,12 +31,14 @@ def status(operate: Operate) -> str:
         f"{len(p.positions)} positions, {len(operate.intents())} intents, {len(operate.unknown())} unknown orders",
         f"{p.trades_today} trades today, as of {_moment(p.as_of_ms)} UTC",
     ]
-    locks = [f"{lock.symbol} until {_moment(lock.expires_ms)}" for lock in p.locks if lock.expires_ms > p.as_of_ms]
+    locks = [
+        f"{line(lock.symbol, 40)} until {_moment(lock.expires_ms)}" for lock in p.locks if lock.expires_ms > p.as_of_ms
+    ]
     if locks:
         lines.append(f"locked: {', '.join(locks[:_ROWS])}")
     held = operate.quarantines()
     if held:
-        lines.append(f"quarantined: {', '.join(sorted(held))}")
+        lines.append(f"quarantined: {line(', '.join(sorted(held)))}")
     return "\n".join(lines)
 
 
@@ -48,7 +50,7 @@ def positions(operate: Operate) -> str:
 
 def _position(one: Position, p: Portfolio) -> str:
     mark = p.marks.get(one.symbol)
-    parts = [f"{one.symbol} {canonical(one.quantity)} from {canonical(one.average_price.normalize())}"]
+    parts = [f"{line(one.symbol, 40)} {canonical(one.quantity)} from {canonical(one.average_price.normalize())}"]
     if mark is not None:
         gain = times(minus(mark, one.average_price), one.quantity)
         share = times(ratio(minus(mark, one.average_price), one.average_price), _HUNDRED)
@@ -84,7 +86,7 @@ def intents(operate: Operate) -> str:
     """Live intents."""
     now_ms = operate.portfolio().as_of_ms
     rows = [
-        f"{row.intent.side} {row.intent.symbol} {canonical(row.intent.quantity)} up to "
+        f"{row.intent.side} {line(row.intent.symbol, 40)} {canonical(row.intent.quantity)} up to "
         f"{canonical(row.intent.price_cap)}: {row.state}, {_length(now_ms - row.intent.created_ms)}"
         for row in operate.intents()
     ]
@@ -94,7 +96,8 @@ def intents(operate: Operate) -> str:
 def unknown(operate: Operate) -> str:
     """Orders without proof."""
     rows = [
-        f"{one.side} {one.symbol} {canonical(one.request.quantity)} at {canonical(one.request.price)}: {one.state}"
+        f"{one.side} {line(one.symbol, 40)} {canonical(one.request.quantity)} at {canonical(one.request.price)}: "
+        f"{one.state}"
         for one in operate.unknown()
     ]
     return _rows(rows, "every order is proven")
@@ -106,12 +109,15 @@ def because(found: Because, symbol: str) -> str:
         f"{symbol or 'all symbols'}, {_moment(found.first_ms)} to {_moment(found.last_ms)} UTC:",
         f"{found.candidates} candidates, {found.created} became intents",
     ]
-    lines += [f"{_share(one, found.candidates)} {one.outcome} by {line(one.by)}" for one in found.reasons[:8]]
+    lines += [
+        f"{_share(one, found.candidates)} {line(one.outcome, 60)} by {line(one.by, 60)}" for one in found.reasons[:8]
+    ]
     if found.refusals:
         whole = sum(one.times for one in found.refusals)
         lines.append(f"{whole} signals refused:")
         lines += [
-            f"{_share(one, whole)} {one.outcome} by {line(one.by)}" + (f" ({line(one.limit, 60)})" if one.limit else "")
+            f"{_share(one, whole)} {line(one.outcome, 60)} by {line(one.by, 60)}"
+            + (f" ({line(one.limit, 60)})" if one.limit else "")
             for one in found.refusals[:8]
         ]
     return "\n".join(lines)
@@ -124,23 +130,6 @@ def _share(one: Blocked, whole: int) -> str:
 def help_for(role: str) -> str:
     """What somebody may."""
     return "\n".join(f"{form.usage}: {form.says}" for form in FORMS.values() if may(role, form.role))
-
-
-def fill_text(fill: Fill, intent: Intent) -> str:
-    """One trade."""
-    trade = fill.trade
-    fee = f", fee {canonical(trade.fee)} {line(trade.fee_currency, 20)}" if trade.fee else ""
-    why = f" ({line(intent.signal.reason, 80)})" if intent.signal.reason else ""
-    return (
-        f"{str(trade.side).upper()} {canonical(trade.quantity)} {trade.symbol} at {canonical(trade.price)}{fee}, "
-        f"by {line(intent.signal.plugin, 40)}{why}"
-    )
-
-
-def failure_text(intent: Intent, reason: Reason, detail: str) -> str:
-    """An intent that came to nothing."""
-    tail = f": {line(detail, 200)}" if detail else ""
-    return f"no fill: {intent.side} {intent.symbol}, {reason}{tail}"
 
 
 def money(value: Decimal, *, sign: bool = False) -> str:

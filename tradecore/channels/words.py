@@ -1,12 +1,10 @@
-"""Texts as Telegram takes them: of one kind of characters only, and no longer than allowed."""
+"""Texts that people read: only characters that show, and no longer than allowed."""
 
 from __future__ import annotations
 
 import unicodedata
 from typing import Final
 
-LONGEST: Final = 4_096
-"""Characters of one message as Telegram counts them: UTF-16 code units (Bot API, sendMessage, text)."""
 _FORBIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _MARK: Final = " …"
 
@@ -19,12 +17,12 @@ def plain(text: str) -> str:
 
 
 def units(text: str) -> int:
-    """Length as Telegram counts it."""
+    """Length in UTF-16 code units, the largest count of those in use."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def cut(text: str, longest: int = LONGEST) -> str:
-    """Shorten a text to what one message holds, and say so."""
+def cut(text: str, longest: int) -> str:
+    """Shorten a text to so many UTF-16 code units, and show that it was."""
     if units(text) <= longest:
         return text
     kept = text[: longest - len(_MARK)]
