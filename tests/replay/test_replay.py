@@ -373,7 +373,7 @@ def test_r44_beside_a_running_process_it_compares_to_where_the_store_stands(tmp_
     )
     try:
         seen = []
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while time.monotonic() < until and (len(seen) < 3 or seen[-1] == seen[0]):
             time.sleep(0.3)
             if not (state / "journal" / "head.json").exists() or not (state / "tradecore.db").exists():

@@ -32,7 +32,9 @@ def console(*, err: bool = False) -> Console:
         def print(self, *objects: Any, **how: Any) -> None:
             if len(objects) == 1 and isinstance(objects[0], Table) and not how:
                 least = _least_width(objects[0])
-                how = {"width": least, "crop": False} if least > self.width else {}
+                if least > self.width:
+                    # the table's own width: what is handed to the console's is cut at the screen's edge
+                    objects[0].width, how = least, {"crop": False}
             super().print(*objects, **how)
 
     opened = Paper(stderr=err, highlight=False, markup=False, emoji=False)

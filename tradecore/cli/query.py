@@ -9,6 +9,7 @@ import click
 from tradecore.cli.options import F, json_option, state_option
 from tradecore.cli.query_events import events, guards
 from tradecore.cli.query_performance import performance
+from tradecore.cli.query_sql import sql
 from tradecore.cli.when import when_options
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def intents(*, status: str | None, **options: Any) -> None:
 query.add_command(guards)
 query.add_command(events)
 query.add_command(performance)
+query.add_command(sql)
 
 
 def _answer(
