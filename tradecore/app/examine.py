@@ -19,12 +19,13 @@ from tradecore.app.doctor import (
 from tradecore.app.floor_real import Exchange, epoch_ms, open_exchange, read_keys
 from tradecore.app.planning import judge
 from tradecore.app.prepare import Prepared, world_of_run
-from tradecore.clocks.clock import LoopClock
+from tradecore.clocks.clock import LoopClock, SystemClock
 from tradecore.clocks.ids import SeededChance
 from tradecore.clocks.loop import MarketLoop, run
-from tradecore.errors import RetryableVenueError, SchemaMismatch, StateFolderError, UsageError
+from tradecore.errors import RetryableVenueError, SchemaMismatch, StateFolderError, StoreError, UsageError
 from tradecore.model.places import STORE_FILE
 from tradecore.settings.combinations import Severity
+from tradecore.store.holder import is_gone, this_process
 from tradecore.store.queries import open_reader
 from tradecore.venues.ccxt.keys import ApiKeys
 from tradecore.venues.limiter import RequestLimiter
@@ -38,7 +39,8 @@ def examine(prepared: Prepared, folder: Path) -> Sequence[Sign]:
     Args:
         folder: State folder that the run would use; it need not exist.
     """
-    signs = [look_at_plan(prepared), look_at_disk(folder), look_at_schema(folder)]
+    server = prepared.settings.store.url.get_secret_value()
+    signs = [look_at_plan(prepared), look_at_disk(folder), look_at_store(server or folder / STORE_FILE)]
     if prepared.source is not None:
         symbols = len(prepared.source.symbols)
         signs.append(Sign("venue", Health.GOOD, f"embedded, {symbols} symbols", {"symbols": symbols}))
@@ -69,17 +71,27 @@ def look_at_plan(prepared: Prepared) -> Sign:
     return Sign("settings", health, text, {"findings": [one.code for one in found]})
 
 
-def look_at_schema(folder: Path) -> Sign:
-    """Look whether the state folder's database is one of this program's."""
-    if not (folder / STORE_FILE).exists():
+def look_at_store(place: str | Path) -> Sign:
+    """Look whether the database is one of this program's, and who writes it.
+
+    Args:
+        place: Database URL, or path of a SQLite file.
+    """
+    if isinstance(place, Path) and not place.exists():
         return Sign("store", Health.GOOD, "no state yet: the first run makes it", {"exists": False})
     try:
-        with open_reader(folder / STORE_FILE) as reader:
-            last = reader.last_run()
-    except (SchemaMismatch, StateFolderError) as error:
+        with open_reader(place) as reader:
+            last, lease = reader.last_run(), reader.lease()
+    except (SchemaMismatch, StateFolderError, StoreError) as error:
         return Sign("store", Health.BAD, str(error), {"exists": True})
     number = last.number if last is not None else 0
-    return Sign("store", Health.GOOD, f"schema fits, {number} runs so far", {"exists": True, "runs": number})
+    text, figures = f"schema fits, {number} runs so far", {"exists": True, "runs": number}
+    if lease is None:
+        return Sign("store", Health.GOOD, text, figures)
+    held = bool(lease.left_ms(SystemClock().now_ms())) and not is_gone(lease.holder, this_process())
+    figures |= {"epoch": lease.epoch, "held": held}
+    writer = f"{lease.shown} writes it" if held else "nobody writes it"
+    return Sign("store", Health.LOOK if held else Health.GOOD, f"{text}; {writer}, epoch {lease.epoch}", figures)
 
 
 async def _ask_exchange(prepared: Prepared, clock: LoopClock, keys: ApiKeys) -> list[Sign]:

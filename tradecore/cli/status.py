@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tradecore.model.lock import Lock
     from tradecore.model.position import Position
     from tradecore.model.records import Command, Run, TradingRecord
+    from tradecore.store.lease import LeaseRow
     from tradecore.store.queries import Reader
 
 
@@ -42,6 +43,10 @@ class Now(NamedTuple):
     """In force, soonest end first."""
     commands: Sequence[Command]
     """Asked and not yet carried out, oldest first."""
+    lease: LeaseRow | None
+    """Who writes the store, or wrote it last; ``None``: nobody ever did under a lease."""
+    wall_ms: int
+    """This machine's time: a lease is of the wall."""
 
 
 @click.command()
@@ -65,6 +70,7 @@ def status(state: Path, as_json: bool) -> None:
 
 def _read(reader: Reader) -> Now:
     from tradecore.cli.kept import newest_ms
+    from tradecore.clocks.clock import SystemClock
     from tradecore.engine.locks import locks_in
     from tradecore.model.intent import INTENT_LIVE
     from tradecore.model.order import ATTEMPT_UNPROVEN
@@ -89,6 +95,8 @@ def _read(reader: Reader) -> Now:
         },
         locks=sorted(locks_in(memory.values(), at_ms), key=lambda lock: (lock.expires_ms, lock.symbol)),
         commands=list(reversed(asked)),
+        lease=reader.lease(),
+        wall_ms=SystemClock().now_ms(),
     )
 
 
@@ -100,6 +108,7 @@ def _facts(kept: Kept, runs: str | None, now: Now) -> dict[str, object]:
         "state": str(kept.folder),
         "running": runs is not None,
         "holder": runs,
+        "lease": _lease_facts(now),
         "market_time_ms": now.newest_ms,
         "run": facts(now.run),
         "trading": facts(now.trading),
@@ -139,6 +148,8 @@ def _lines(kept: Kept, runs: str | None, now: Now) -> list[tuple[str, str]]:
     from tradecore.cli.write import length, moment
 
     lines = [("state", place(kept.folder)), ("running", f"yes, {runs}" if runs else "no")]
+    if now.lease is not None:
+        lines.append(("writer", _writer(now.lease, now.wall_ms)))
     run = now.run
     if run is None:
         return [*lines, ("run", "none yet")]
@@ -161,6 +172,28 @@ def _lines(kept: Kept, runs: str | None, now: Now) -> list[tuple[str, str]]:
         age = length(now.newest_ms - int(now.figures["at_ms"]))
         lines.append(("figures of", f"{moment(int(now.figures['at_ms']))} UTC, {age} old"))
     return lines
+
+
+def _lease_facts(now: Now) -> dict[str, object] | None:
+    """Write the lease for machines; times are of the wall."""
+    lease = now.lease
+    if lease is None:
+        return None
+    return {
+        "epoch": lease.epoch, "host": lease.holder.host, "pid": lease.holder.pid, "run_id": lease.run_id,
+        "taken_ms": lease.taken_ms, "renewed_ms": lease.renewed_ms, "left_ms": lease.left_ms(now.wall_ms),
+        "released": lease.released,
+    }  # fmt: skip
+
+
+def _writer(lease: LeaseRow, wall_ms: int) -> str:
+    from tradecore.cli.write import length
+
+    if lease.released:
+        return f"nobody; epoch {lease.epoch} was {lease.shown}"
+    age = f"renewed {length(max(0, wall_ms - lease.renewed_ms))} ago"
+    left = lease.left_ms(wall_ms)
+    return f"{lease.shown}, epoch {lease.epoch}, {age}{'' if left else ', silent for too long: may be replaced'}"
 
 
 def _money(figures: Mapping[str, Any]) -> str:
