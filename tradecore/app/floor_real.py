@@ -5,7 +5,8 @@ from __future__ import annotations
 import http
 import http.client
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,7 @@ from tradecore.venues.ccxt.open import open_ccxt, open_market
 from tradecore.venues.ccxt.streams import open_account_hints, open_quote_stream, why_not
 from tradecore.venues.ccxt.streams_link import StreamNote
 from tradecore.venues.ccxt.venue import CcxtVenue
+from tradecore.venues.classify import RawReply, retry_after_of
 from tradecore.venues.limiter import RequestLimiter
 from tradecore.venues.live.build import open_live_feed
 from tradecore.venues.live.feed import LiveFeed
@@ -46,6 +48,10 @@ from tradecore.venues.twin.paper import open_paper
 from tradecore.venues.weights import windows_of
 
 Note = Callable[[Any], None]
+_START_TRIES = 4
+"""How often a start asks an exchange that says that it was asked too much."""
+_TIME_PAUSE_S = 10.0
+"""Longest wait of the wall between two questions for a wire server's time."""
 _TIME_PATH = "/api/v3/time"
 """Where both wires of the wire server tell their clock."""
 _TIME_WAIT_S = 5.0
@@ -80,7 +86,9 @@ def epoch_ms(settings: Settings) -> int:
         asked.request("GET", _TIME_PATH)
         answer = asked.getresponse()
         if answer.status != http.HTTPStatus.OK:
-            raise ValueError(f"http {answer.status} {answer.reason}")
+            said = RawReply(True, answer.status, dict(answer.getheaders()), None)
+            told = f"{host}{_TIME_PATH}: expected the wire server's time, was: http {answer.status} {answer.reason}"
+            raise RetryableVenueError(told, retry_after_s=retry_after_of(said))
         return int(json.loads(answer.read(_TIME_BYTES))["serverTime"])
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise RetryableVenueError(f"{host}{_TIME_PATH}: expected the wire server's time, was: {error}") from error
@@ -171,7 +179,15 @@ class RealMaker:
         return tuple(self._keys.revealed().values())
 
     def epoch_ms(self, prepared: Prepared, folder: Path) -> int:
-        """This machine's time, or the wire server's."""
+        """This machine's time, or the wire server's; one that was asked too much by who ran before is waited for."""
+        for _ in range(_START_TRIES - 1):
+            try:
+                return epoch_ms(prepared.settings)
+            except RetryableVenueError as error:
+                if error.retry_after_s is None:
+                    raise
+                # no loop runs yet that this could hold
+                time.sleep(min((error.retry_after_s + 1) / (prepared.settings.run.scale or 1.0), _TIME_PAUSE_S))
         return epoch_ms(prepared.settings)
 
     async def open(
@@ -212,8 +228,11 @@ async def _real_floor(
     chance = SeededChance(run.seed)
     exchange = open_exchange(settings, keys, clock=clock, limiter=limiter, chance=chance, note=note)
     try:
-        feed = await open_live_feed(
-            clock, exchange.data, exchange.stream, _live_plan(prepared), _universe(settings), note=note, keep=held
+        feed = await _once_let_in(
+            lambda: open_live_feed(
+                clock, exchange.data, exchange.stream, _live_plan(prepared), _universe(settings), note=note, keep=held
+            ),
+            note,
         )
         venue: Venue
         note_row = None
@@ -241,6 +260,25 @@ async def _real_floor(
         venue, feed, limiter, note_row, exchange.hints, feed.start, close, on_instruments=feed.on_instruments,
         doubt_clock=doubt_clock,
     )  # fmt: skip
+
+
+async def _once_let_in(opened: Callable[[], Awaitable[LiveFeed]], note: Note) -> LiveFeed:
+    """Open the feed; where whoever ran before asked too much, once the exchange lets us in again.
+
+    To end instead would have a supervisor start us anew, each start with a request that makes the ban longer. The
+    limiter has heard how long it is and gives no turn before; a signal ends the wait.
+
+    Raises:
+        RetryableVenueError: The exchange did not answer, or shut the door again and again.
+    """
+    for _ in range(_START_TRIES - 1):
+        try:
+            return await opened()
+        except RetryableVenueError as error:
+            if error.error_class != ErrorClass.RATE:
+                raise
+            note(AlertFired("start_waits", "warning", f"the exchange lets nobody in, which is waited out: {error}"))
+    return await opened()
 
 
 async def _close(exchange: Exchange, feed: LiveFeed | None, venue: Venue | None) -> None:
