@@ -287,6 +287,22 @@ class Dying(AroundStore):
         raise AssertionError("the dead do not commit")
 
 
+def _copy_at_once(folder: Path, copy: Path) -> None:
+    """Copy a folder as it is at one moment: the journal's thread may write between two files."""
+    for _ in range(100):
+        before = _looks(folder)
+        shutil.copytree(folder, copy)
+        if _looks(folder) == before:
+            return
+        shutil.rmtree(copy)
+    raise AssertionError(f"expected {folder} to stand still for a moment, did not")
+
+
+def _looks(folder: Path) -> dict[str, tuple[int, int]]:
+    found = {str(path): path.stat() for path in folder.rglob("*") if path.is_file()}
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found.items()}
+
+
 async def _live(stage: Stage, story: Callable[[Act], Any], death: Death | None) -> Played | None:
     """Live once: to the end, or to a death; then the state folder is what the crash left. ``None``: it died."""
     if death is None:
@@ -298,7 +314,7 @@ async def _live(stage: Stage, story: Callable[[Act], Any], death: Death | None) 
         return cut()
 
     def die() -> None:
-        shutil.copytree(folder, copy)
+        _copy_at_once(folder, copy)
         door.serve = deaf  # type: ignore[method-assign]  # what the dead still say reaches nobody
         died.set()
 
