@@ -99,9 +99,7 @@ class Venue:
 
     def options(self, for_s: int | None) -> tuple[list[str], list[str]]:
         """Options and settings of a bot that trades here."""
-        # two lives in one minute of the venue stay below its limit: each begins to count anew
-        limit = "limiter.requests_per_minute=2500"
-        sets = [*BUSY, *hurried(self.speed), f"run.speed={self.speed:g}", limit]
+        sets = [*BUSY, *hurried(self.speed), f"run.speed={self.speed:g}"]
         return ["--profile", str(self.profile), "--for", f"{for_s or 1_000_000}s"], sets
 
     @property
