@@ -31,6 +31,7 @@ from tradecore.ports.quotes import Candle, MarketData, Quote, QuoteStream
 from tradecore.ports.venue import Venue
 from tradecore.settings.sections import Settings
 from tradecore.venues.ccxt.address import wire_host
+from tradecore.venues.ccxt.credentials import check_credentials
 from tradecore.venues.ccxt.exchange import ClockOffset
 from tradecore.venues.ccxt.keys import ApiKeys
 from tradecore.venues.ccxt.open import open_ccxt, open_market
@@ -100,7 +101,7 @@ def read_keys(settings: Settings, env: Mapping[str, str]) -> ApiKeys:
     """Read key, secret and pass phrase from where the settings say they are.
 
     Raises:
-        SettingsError: A reference is wrong or leads nowhere.
+        SettingsError: A reference is wrong or leads nowhere, or the exchange wants more than these.
     """
     venue = settings.venue
     key = read_secret(venue.api_key, "venue.api_key", env).get_secret_value()
@@ -108,7 +109,9 @@ def read_keys(settings: Settings, env: Mapping[str, str]) -> ApiKeys:
     password = ""
     if venue.api_password:
         password = read_secret(venue.api_password, "venue.api_password", env).get_secret_value()
-    return ApiKeys(key, secret, password)
+    keys = ApiKeys(key, secret, password)
+    check_credentials(venue.exchange, keys)
+    return keys
 
 
 def open_exchange(

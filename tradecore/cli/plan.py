@@ -12,6 +12,9 @@ from tradecore.cli.options import json_option, plugins_option, profile_option, s
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tradecore.app.prepare import Prepared
+    from tradecore.settings.combinations import Finding
+
 
 EXIT_IMPOSSIBLE = 2
 
@@ -55,7 +58,7 @@ def plan(
     prepared = prepare(Options(profile, os.environ, tuple(sets), plugins), allow_impossible=True)
     settings = prepared.settings
     world = world_of_run(prepared, measured_of(state) if state is not None else None)
-    told = judge(settings, prepared.guests, world)
+    told = (*_keys_of(prepared), *judge(settings, prepared.guests, world))
     barred = [one for one in told if one.severity == "impossible" and one.code not in settings.run.allow]
     if as_json:
         print_json(
@@ -87,3 +90,22 @@ def plan(
         click.echo(f"{found.profile}: {len(told)} findings, a run {verdict}")
     if barred:
         context.exit(EXIT_IMPOSSIBLE)
+
+
+def _keys_of(prepared: Prepared) -> Sequence[Finding]:
+    """Look whether the keys are where the settings say, and are all that the exchange wants; nothing is asked of it."""
+    if prepared.settings.run.mode != "live":
+        return ()
+    from tradecore.app.floor_real import read_keys
+    from tradecore.errors import SettingsError
+    from tradecore.settings.combinations import Finding, Severity
+
+    try:
+        read_keys(prepared.settings, prepared.options.env)
+    except SettingsError as error:
+        key = str(error).partition(":")[0]
+        way_out = "name where it is: env:NAME, file:PATH or credential:NAME, and put it there"
+        if key == "venue.exchange":
+            way_out = "name an exchange of key and secret, or trade there on paper (run.mode=paper)"
+        return (Finding("keys_unusable", Severity.IMPOSSIBLE, str(error), (key,), way_out),)
+    return ()

@@ -77,6 +77,11 @@ def run(
     options = Options(profile, os.environ, sets, plugins, flags, Path(state) if state is not None else None)
     prepared = prepare(options)
     _refuse_unused(prepared, from_, to)
+    maker: FloorMaker | None = None
+    if prepared.source is None:
+        from tradecore.app.floor_real import RealMaker
+
+        maker = RealMaker(prepared)
     undo = early.undo if early is not None else None
     before = _known_states(options.state)
     folder = state_folder(prepared)
@@ -85,11 +90,6 @@ def run(
             undo(lambda: _forget(folder, before))
         prepared = prepared._replace(options=options._replace(state=folder))
         _refuse_unusable(folder)
-    maker: FloorMaker | None = None
-    if prepared.source is None:
-        from tradecore.app.floor_real import RealMaker
-
-        maker = RealMaker(prepared)
     out = console(err=as_json)
     say_start(out, prepared, folder)
     for line in prepared.warnings:
