@@ -1,0 +1,88 @@
+"""Two machines, played by two processes, one server, one account: who stood still sends nothing (INV-14, F36, F37)."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.campaigns import bot as bots
+from tests.campaigns.checks import Market, State, after_end
+from tests.campaigns.wire_processes import Venue
+from tradecore.model.order import AttemptState, Outcome
+from tradecore.store.queries import open_reader
+from tradecore.testing.records import records_of
+
+#: What is a matter of one kernel, is told apart as two machines would: name, process ids, and the account's lock.
+_HOST = """
+from tradecore.app.account_lock import AccountLock
+from tradecore.store import holder
+AccountLock.take = lambda self: True
+holder._machine = lambda: "kernel of {name}"
+holder.socket.gethostname = lambda: "{name}"
+from tradecore.cli.main import main
+main()
+"""
+_LEASE = ("store.lease_s=3", "store.lease_renew_s=0.5")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled(tmp_path_factory):
+    """Let the processes share their compiled modules."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(bots.CACHE, str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch, postgres_url):
+    """Start a machine: `host(name, venue)`; none outlives its test."""
+    begun = []
+
+    def start(name, venue):
+        options, sets = venue.options(None)
+        monkeypatch.setattr(bots, "_MAIN", _HOST.format(name=name))
+        one = bots.Bot(tmp_path / name, options, [*sets, *_LEASE, f"store.url={postgres_url}"])
+        begun.append(one)
+        return one
+
+    yield start
+    for one in begun:
+        one.close()
+
+
+def test_f36_who_stood_still_while_another_took_over_sends_nothing(tmp_path, host, postgres_url):
+    with Venue("binance", tmp_path / "venue", 40.0, "--fault", "no_liquidity:0.3") as venue:
+        first = host("alpha", venue)
+        first.until_event("session_started", timeout_s=60.0)
+        refused = host("beta", venue).wait()
+        assert refused.code == 2, refused.err
+        assert f"held by pid {first.pid} on alpha, run " in refused.err
+        assert len(refused.complaints) == 1
+        first.until_event("order_fill", 1, timeout_s=60.0)
+        first.send(signal.SIGSTOP)
+        time.sleep(3.0)
+        known = {order.wire_id for order in venue.truth().orders}
+        second = host("beta", venue)
+        second.until_event("session_started", 2, timeout_s=60.0)  # the journal of this folder repeats the store's first
+        first.send(signal.SIGCONT)
+        ended = first.wait(60.0)
+        assert (ended.code, ended.summary["ended"]) == (46, "LEASE_LOST"), ended.err
+        assert first.lines("alert_fired", "lease_lost") == 1
+        time.sleep(1.0)
+        second.send(signal.SIGTERM)
+        last = second.wait(60.0)
+        assert last.code == 0, last.err
+        truth, records = venue.truth(), records_of(postgres_url)
+    rows = {attempt.wire_id: attempt for attempt in records.attempts}
+    new = [order.wire_id for order in truth.orders if order.wire_id not in known]
+    assert {order.wire_id for order in truth.orders} <= rows.keys(), "an order without a row"
+    absent = {Outcome.NOT_PLACED, Outcome.NOT_SENT}
+    assert [w for w in new if rows[w].outcome in absent] == [], "sent by who had lost the store"
+    assert [a for a in records.attempts if a.state is not AttemptState.SETTLED] == []
+    found = after_end(State(tmp_path / "beta", records, truth), Market(venue.instruments, "mine"))
+    assert [text for text in found if "before its SENDING" not in text] == []
+    with open_reader(postgres_url) as reader:
+        lease = reader.lease()
+    assert (lease.epoch, lease.holder.host, lease.released) == (2, "beta", True)
