@@ -52,6 +52,7 @@ def engine_config(settings: Settings, *, commands: bool) -> EngineConfig:
         keep_orders=settings.shutdown.policy == "keep",
         phase_ms=int(settings.shutdown.phase_s * 1_000),
         total_ms=int(settings.shutdown.total_s * 1_000),
+        requests_per_minute=settings.limiter.requests_per_minute,
         intervals_s=intervals,
         key_rights_confirmed=settings.venue.key_rights_confirmed,
         retention_ms=settings.journal.retention_days.order * _DAY_MS,

@@ -81,6 +81,8 @@ class EngineConfig(NamedTuple):
     phase_ms: int = 2_000
     """Deadline of one phase of the shutdown, of the wall."""
     total_ms: int = 10_000
+    requests_per_minute: int = 800
+    """Turns that the limiter gives in a minute of market time."""
     intervals_s: Mapping[str, float] = {}
     sweep_s: float = 3_600.0
     """Everything is read anew from the venue so often, as at a start."""

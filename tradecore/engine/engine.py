@@ -352,11 +352,13 @@ class Engine:
         self._journal_at, self._booked_at, self._dropped = written, desk.booked_sequence, dropped
 
     async def _balance_refresh(self) -> None:
-        await self.money.refresh()
+        every_s = self.desk.config.intervals_s["balance_refresh"] * self.desk.config.time_scale
+        # a comparison reads them too: once in the interval is what is asked for
+        if self.money.problem is not None or self.money.age_ms >= 500 * every_s:
+            await self.money.refresh()
 
     async def _reconcile(self) -> None:
-        if self.contact.due():
-            found = await self.reconciler.run("running", self.reconciler.rotation())
+        if self.contact.due() and (found := await self.reconciler.round()) is not None:
             await self.contact.judge(found.missing)
 
     async def _reconcile_symbol(self, symbol: str) -> None:

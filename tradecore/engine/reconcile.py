@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tradecore.engine.conservation import Conservation
 from tradecore.engine.desk import Desk
 from tradecore.engine.foreign import LEDGER_OPENED
 from tradecore.engine.money import VenueMoney
+from tradecore.engine.pace import Pace
 from tradecore.engine.resolve import Resolver
 from tradecore.engine.settle import Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
@@ -24,6 +25,10 @@ from tradecore.ports.limiter import Priority
 
 _GONE = ", gone"
 _GONE_KEPT = 1_000
+_LIST_SHARE: Final = 0.1
+_BALANCES_SHARE: Final = 0.15
+_TRADES_SHARE: Final = 0.1
+"""Of the request limit: what comparing may take of it while nothing is wrong. Lost calls are looked up beside it."""
 
 
 class Found(NamedTuple):
@@ -49,16 +54,29 @@ class Reconciler:
         self.conservation = Conservation(desk, settler, resolver, money)
         """Its `prove` is the job of each `conservation_s`."""
         self._next_symbol = 0
+        self._lists = Pace(desk, "open_orders_all", _LIST_SHARE)
+        self._balances = Pace(desk, "balances", _BALANCES_SHARE)
+        self._trades = Pace(desk, "trades", _TRADES_SHARE)
 
-    async def run(self, when: str, sweep: Sequence[str] = ()) -> Found:
+    async def round(self) -> Found | None:
+        """Compare what is due at its pace: the job of each `reconcile_s`; ``None``: nothing was."""
+        lists, balances = self._lists.due(), self._balances.due()
+        sweep = self.rotation() if self._trades.due() else ()
+        if not (lists or balances or sweep):
+            return None
+        return await self.run("running", sweep, lists=lists, balances=balances)
+
+    async def run(self, when: str, sweep: Sequence[str] = (), *, lists: bool = True, balances: bool = True) -> Found:
         """Compare once.
 
         Args:
             when: ``start``, ``running`` or ``end``.
             sweep: Symbols whose trades are read through.
+            lists: Read all open orders.
+            balances: Read the balances.
         """
         missing: list[str] = []
-        orders = await self._open_orders(missing)
+        orders = await self._open_orders(missing) if lists else None
         read = orphans = foreign = 0
         locks: dict[str, Decimal] = {}
         for report in orders or ():
@@ -80,9 +98,9 @@ class Reconciler:
         for symbol in sweep:
             if await self._resolver.sweep(symbol, 0) is None:
                 missing.append(f"trades {symbol}")
-        unread: list[str] = []
-        differences = await self.conservation.look(when, unread)
-        missing += unread
+            else:
+                self._trades.done()
+        differences = await self._look(when, missing) if balances else {}
         seen = frozenset(report.wire_id for report in orders or () if report.wire_id)
         found = Found(read, orphans, foreign, differences, tuple(missing), seen)
         await self._report(when, found)
@@ -99,11 +117,21 @@ class Reconciler:
     async def _open_orders(self, missing: list[str]) -> Sequence[OrderReport] | None:
         try:
             await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("open_orders_all"))
-            return await self._desk.venue.open_orders()
+            orders = await self._desk.venue.open_orders()
         except (RetryableVenueError, VenueRefused) as error:
             self._desk.heed(error)
             missing.append("open orders")
             return None
+        self._lists.done()
+        return orders
+
+    async def _look(self, when: str, missing: list[str]) -> Mapping[str, Decimal]:
+        unread: list[str] = []
+        differences = await self.conservation.look(when, unread)
+        missing += unread
+        if not unread:
+            self._balances.done()
+        return differences
 
     async def _orphan(self, report: OrderReport) -> None:
         """An order of our form without a row: alarmed and cancelled, since nobody would ever look after it."""
