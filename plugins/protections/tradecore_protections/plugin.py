@@ -12,6 +12,7 @@ from tradecore import Check, Intent, Job, JobAnswer, Market, Portfolio, Verdict,
 from tradecore.errors import SettingsError
 from tradecore.market.frame import window_ms
 from tradecore.model.lock import EVERY_SYMBOL, Lock
+from tradecore.model.position import ClosedPosition
 from tradecore.model.units import ZERO, canonical
 from tradecore_protections.equity import drawdown_pct, read_peaks, with_equity
 from tradecore_protections.rules import LowProfit, Span, StopGuard, cooldowns, low_profit_locks, stop_locks
@@ -140,7 +141,11 @@ class Protections:
         now_ms = market.now_ms
         known = {(lock.rule, lock.symbol): lock.since_ms for lock in portfolio.locks}
         # A lock that the core keeps speaks for itself, also where an operator has lifted it; newer evidence does not.
-        fresh = [lock for lock in self._locks(portfolio, now_ms) if known.get(_key(lock), -1) < lock.since_ms]
+        # only positions of this symbol can lock it, but for the guard over all: a row may bring hundreds of entries
+        own = [one for one in portfolio.closed if one.symbol == intent.symbol]
+        fresh = [
+            lock for lock in self._locks(portfolio.closed, own, now_ms) if known.get(_key(lock), -1) < lock.since_ms
+        ]
         binding = [lock for lock in (*portfolio.locks, *fresh) if lock.binds(intent.symbol, now_ms)]
         checks = [
             Check(f"{lock.rule or 'lock'}: {lock.reason}", Decimal(lock.expires_ms - now_ms), ZERO, "ms left", True)
@@ -155,7 +160,7 @@ class Protections:
 
     def _protect(self, portfolio: Portfolio, market: Market, last: Mapping[str, object] | None) -> JobAnswer | None:
         now_ms = market.now_ms
-        locks = list(self._locks(portfolio, now_ms))
+        locks = list(self._locks(portfolio.closed, portfolio.closed, now_ms))
         state: Mapping[str, object] | None = None
         if self.settings.drawdown_pct:
             before = read_peaks(last)
@@ -175,14 +180,20 @@ class Protections:
         rule = f"drawdown {limit} % in {self._peak.text} for {self._pause.text}"
         return Lock(EVERY_SYMBOL, reason, "", now_ms + self._pause.ms, rule, now_ms)
 
-    def _locks(self, portfolio: Portfolio, now_ms: int) -> Iterator[Lock]:
-        """Yield every lock that the positions finished by this moment ask for."""
+    def _locks(self, every: Sequence[ClosedPosition], asked: Sequence[ClosedPosition], now_ms: int) -> Iterator[Lock]:
+        """Yield every lock that finished positions ask for now.
+
+        Args:
+            every: All that are known, oldest first.
+            asked: Those of the symbols that are asked about.
+            now_ms: Market time.
+        """
         if self._cooldown is not None:
-            yield from cooldowns(portfolio.closed, self._cooldown, now_ms)
+            yield from cooldowns(asked, self._cooldown, now_ms)
         if self._guard.stops:
-            yield from stop_locks(portfolio.closed, self._guard, now_ms)
+            yield from stop_locks(every if self._guard.every_symbol else asked, self._guard, now_ms)
         if self._low.trades:
-            yield from low_profit_locks(portfolio.closed, self._low, now_ms)
+            yield from low_profit_locks(asked, self._low, now_ms)
 
 
 def _span(text: str) -> Span:
