@@ -10,6 +10,7 @@ from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import ccxt.async_support as library
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from tradecore.model.order import CancelKind, NewOrder, PlacementKind, VenueStatus
 from tradecore.model.reasons import Reason
 from tradecore.model.units import ClientOrderId, Side, TimeInForce
+from tradecore.venues.ccxt.evidence import Heard, sent_of
 
 OURS = "0123456789abcdef0123456789abcdef"
 THEIRS = "f" * 32
@@ -381,3 +383,35 @@ def test_f12_cancel_without_proof_is_unknown(opened, exchange):
         one.script.on(".", body, status)
         assert one.run(one.venue.cancel("BTC/USDT", wire, "")).kind is CancelKind.UNKNOWN, (status, body)
         assert len(one.script.sent("cancel|CancelOrder|DELETE")) <= 1
+
+
+def test_two_sends_of_one_order_prove_nothing(opened, monkeypatch):
+    """Were the library to repeat a send, the second answer would hide what became of the first."""
+    one = opened("binance")
+    said = [code(-1006, "Execution status unknown."), code(-2010, "Account has insufficient balance.")]
+    one.script.on(POST["binance"], lambda _: said.pop(0), status=400)
+    place = type(one.exchange).create_order
+
+    async def twice(self, *facts):
+        try:
+            return await place(self, *facts)
+        except library.BaseError:
+            return await place(self, *facts)
+
+    monkeypatch.setattr(type(one.exchange), "create_order", twice)
+    placement = one.run(one.venue.place(ORDER))
+    assert said == []
+    assert placement.kind is PlacementKind.UNKNOWN
+    assert "expected one send, were 2" in placement.detail
+
+
+def test_a_question_before_the_send_is_no_send():
+    asked, sent = Heard("GET", "/account", 0.0), Heard("POST", "/order", 0.0)
+    asked.status, asked.body, sent.status, sent.body = 200, "{}", 400, '{"code":-2010}'
+    assert sent_of([asked, sent], "").status == 400
+    refused = Heard("POST", "/order", 0.0)
+    refused.entered = False
+    assert sent_of([asked, refused, sent], "").status == 400, "what never left is no send either"
+    assert sent_of([asked, refused], "").entered is False
+    both = sent_of([sent, asked, sent], "")
+    assert (both.entered, both.status, both.body) == (True, None, None)
