@@ -183,6 +183,7 @@ def start(wire: str, attempts: int) -> dict[str, Any]:
 
     async def story(act: Act) -> None:
         act.faults.always("no_liquidity")
+        act.desk.engine._meet = lambda symbol, step: None  # type: ignore[method-assign]  # nobody comes to them either
         while len(act.desk.engine.open_orders) < attempts and not act.engine.desk.stopping:
             await act.wait(0.02)
         act.engine.request_stop("enough")
