@@ -25,7 +25,7 @@ SHORT = {
 }
 THIN = ("universe_filters", "filter_volume", "gate_roundtrip", "exec_dynamic")
 """They act where little is traded."""
-WATCHERS = ("metrics", "alerts", "notify_log", "notify_telegram")
+WATCHERS = ("metrics", "alerts", "notify_log", "notify_telegram", "notify_apprise")
 """They decide nothing: with or without them the same happens."""
 OF_THIS_RUN = {"wall_s", "state", "plugins", "run_id", "alerts"}
 

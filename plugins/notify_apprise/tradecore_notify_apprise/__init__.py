@@ -1,0 +1,1 @@
+"""Tell people by any of the services that Apprise knows."""
