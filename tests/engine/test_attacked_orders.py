@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pytest
 
+from tradecore.errors import RetryableVenueError
 from tradecore.model.events import AlertFired, OrderFailed
 from tradecore.model.fill import VenueTrade
 from tradecore.model.intent import IntentState
@@ -512,4 +513,46 @@ def test_fills_while_a_reconciliation_is_under_way_are_booked_once(run, scene):
     played = run(scene(*(100,) * 8, buys={1: (A,), 3: (A,)}, size=sizer("2"), sets=THIN,
                        route=router((IOC, "300", 2_000), (IOC, "300", 2_000))), begin=begin)  # fmt: skip
     assert len(played.records.fills) == len(played.truth.trades) > 1
+    assert played.summary["unexplained_drift"] == "0"
+
+
+def test_inv10_a_rebate_of_a_fill_that_nobody_has_seen_is_no_deposit(run, scene):
+    """A third coin is given for a fill whose order and trades do not answer: what came is not booked as money sent."""
+
+    def begin(engine):
+        twin = twin_of(engine)
+
+        async def silent(*_):
+            raise RetryableVenueError("no answer")
+
+        def go_silent():
+            twin.order = twin.trades = twin.recent_orders = twin.open_orders = silent
+
+        async def prove():
+            await engine.money.refresh()
+            await engine.reconciler.conservation.prove()
+
+        rebate = twin.engine.market.instruments[A]._replace(maker_fee_bps=Decimal(-1))
+        twin.outside.change(rebate)
+        engine.desk.instruments[A] = rebate._replace(fee_currency="AAA")  # a real venue does not tell of its own coin
+        at(engine, row_close_ms(3) + 1_000, go_silent)
+        for second in range(20, 200, 20):
+            later(engine, row_close_ms(3) + second * 1_000, prove)
+
+        def answer():
+            del twin.order, twin.trades, twin.recent_orders, twin.open_orders
+
+        at(engine, row_close_ms(7), answer)
+
+    dip = (100.0, 100.0, 98.0, 100.0, 500.0)
+    rows = [*closing_at(100, 100), dip, *closing_at(100), dip, *closing_at(*(100,) * 6)]
+    story = scene(
+        source=ScriptedSource({A: rows}), buys={1: (A,), 3: (A,)},
+        route=router((GTC, "-20", 3_000_000)),
+        sets=("twin.fee_in=other", "twin.fee_coin=BNB", "engine.intent_ttl_s=36000",
+              'account.opening={USDT="10000",BNB="50"}'),
+    )  # fmt: skip
+    played = run(story, begin=begin)
+    assert [fill.trade.fee < 0 for fill in played.records.fills] == [True, True]
+    assert not [key for key in played.records.balances if key[0] in {"deposit", "withdrawal"}]
     assert played.summary["unexplained_drift"] == "0"

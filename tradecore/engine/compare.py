@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from tradecore.engine.books import ASSETS
 from tradecore.engine.desk import Desk
+from tradecore.engine.ledger import FEES
 from tradecore.engine.money import VenueMoney
 from tradecore.engine.venuebook import VenueBook, VenueCoin
 from tradecore.model.units import ZERO, decimal_of, minus, plus
@@ -106,7 +107,10 @@ class Comparison:
 
     def busy(self) -> set[str]:
         """Coins of orders under way, and those that a fill has moved since the balances were asked for."""
-        coins = {coin for attempt in self._desk.books.live_attempts() for coin in self.coins_of(attempt.symbol)}
+        books = self._desk.books
+        coins = {coin for attempt in books.live_attempts() for coin in self.coins_of(attempt.symbol)}
+        if coins:  # a third coin pays for a fill, or is given for it, as soon as the venue has the fill
+            coins |= {coin for account, coin in books.balances if account == FEES}
         return coins | self._money.moved_since_read()
 
     def coins_of(self, symbol: str) -> Sequence[str]:
