@@ -65,6 +65,9 @@ class Nobody:
     async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
         return {}
 
+    async def best(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        return {}
+
     async def book(self, symbol: str) -> Book:
         return Book(symbol, 0, (), (), "nobody")
 

@@ -350,6 +350,10 @@ class AccountData:
         """Read quotes."""
         return await self._data.quotes(symbols)
 
+    async def best(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Read best bids and asks."""
+        return await self._data.best(symbols)
+
     async def book(self, symbol: str) -> Book:
         """Read an order book."""
         return await self._data.book(symbol)

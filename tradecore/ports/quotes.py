@@ -58,6 +58,12 @@ class MarketData(Protocol):
     async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
         """Read quotes of many symbols in as few requests as the venue allows; a symbol without one is absent."""
 
+    async def best(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Read best bids and asks, without last trade and volume where that is cheaper than whole quotes.
+
+        A symbol without a bid and an ask is absent.
+        """
+
     async def book(self, symbol: str) -> Book:
         """Read an order book."""
 

@@ -18,12 +18,12 @@ _JITTER_S: Final = 0.5
 #: Operations of the venue port and of the market data port.
 _BINANCE: Final = {
     "place": 1, "cancel": 1, "order": 4, "open_orders": 6, "open_orders_all": 80, "recent_orders": 20, "trades": 20,
-    "balances": 20, "instruments": 20, "quote": 2, "quotes_few": 2, "quotes_some": 40, "quotes_all": 80, "book": 5,
-    "candles": 2, "time": 1, "rights": 1, "probe": 1,
+    "balances": 20, "instruments": 20, "quote": 2, "quotes_few": 2, "quotes_some": 40, "quotes_all": 80,
+    "best": 2, "best_many": 4, "book": 5, "candles": 2, "time": 1, "rights": 1, "probe": 1,
 }  # fmt: skip
 _MEXC: Final = {
     "order": 2, "open_orders": 3, "open_orders_all": 3, "recent_orders": 10, "trades": 10, "balances": 10,
-    "instruments": 25, "quote": 25, "quotes_some": 40, "quotes_all": 40, "book": 3,
+    "instruments": 25, "quote": 25, "quotes_some": 40, "quotes_all": 40, "best": 10, "best_many": 10, "book": 3,
 }  # fmt: skip
 _WEIGHTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {"binance": MappingProxyType(_BINANCE), "mexc": MappingProxyType(_MEXC)}

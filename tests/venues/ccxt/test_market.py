@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from decimal import Decimal
 
 import pytest
 
 from tradecore.errors import RetryableVenueError, SettingsError, VenueRefused
+from tradecore.model.events import RateLimitHit
+from tradecore.model.order import NewOrder
+from tradecore.model.units import Side, TimeInForce
 from tradecore.ports.limiter import Priority
 from tradecore.venues.ccxt.open import open_ccxt, open_market
 
@@ -109,6 +113,57 @@ def test_many_symbols_are_read_with_all(opened):
     assert len(one.run(one.venue.market.quotes([f"C{i}/USDT" for i in range(300)]))) == 300
     [request] = one.script.requests
     assert "symbols" not in request.url
+
+
+def _best(symbol, **more):
+    return {"symbol": symbol, "bidPrice": "100.00", "bidQty": "2", "askPrice": "100.10", "askQty": "3", **more}
+
+
+@pytest.mark.parametrize("exchange", ["binance", "mexc"])
+def test_r38_best_prices_are_read_from_the_cheap_answer(opened, exchange):
+    one = opened(exchange)
+    one.script.on("ticker/bookTicker", [_best("BTCUSDT"), _best("ETHUSDT", bidPrice="0.00", bidQty="0"), _best("XYZ")])
+    found = one.run(one.venue.market.best([SYMBOL, "ETH/USDT", "NO/COIN"]))
+    [request] = one.script.requests
+    assert ("symbols" in request.url) is (exchange == "binance"), "MEXC takes no list"
+    quote = found[SYMBOL]
+    assert (quote.bid, quote.ask, quote.bid_quantity, quote.ask_quantity) == (100.0, 100.1, 2.0, 3.0)
+    assert math.isnan(quote.last)
+    assert math.isnan(quote.volume_24h_quote)
+    assert (quote.received_ms, quote.source) == (one.world.clock.now_ms(), "rest")
+    assert math.isnan(found["ETH/USDT"].bid), "nobody buys"
+    assert set(found) == {SYMBOL, "ETH/USDT"}
+    one.script.on("ticker/bookTicker", _best("BTCUSDT"))
+    assert set(one.run(one.venue.market.best([SYMBOL]))) == {SYMBOL}
+    assert "symbol=BTCUSDT" in one.script.requests[-1].url
+    assert one.run(one.venue.market.best(["NO/COIN"])) == {}
+
+
+def test_best_prices_of_an_exchange_without_a_cheap_answer_are_whole_quotes(opened):
+    one = opened("kraken")
+    assert not one.client.ways.book_ticker
+    asked = []
+
+    async def quotes(symbols):
+        asked.append(tuple(symbols))
+        return {}
+
+    one.venue.market.quotes = quotes
+    assert one.run(one.venue.market.best([SYMBOL])) == {}
+    assert asked == [(SYMBOL,)]
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", "null", '"hello"', "<html></html>", '{"code": -1121, "msg": "Invalid symbol."}']
+)
+def test_f5_best_prices_of_another_kind_are_no_answer(opened, body):
+    one = opened("binance")
+    one.script.on("ticker/bookTicker", body)
+    try:
+        found = one.run(one.venue.market.best([SYMBOL, "ETH/USDT"]))
+    except (RetryableVenueError, VenueRefused):
+        return
+    assert found == {}, "a row without a price tells of nothing"
 
 
 @pytest.mark.parametrize("exchange", ["binance", "okx", "kraken"])
@@ -251,3 +306,25 @@ def test_open_ccxt_is_the_way_in(opened):
     one = opened("binance")
     assert (one.venue.name, one.venue.timing.receive_window_ms) == ("binance", 5000)
     assert repr(one.venue) == "CcxtVenue(binance)"
+
+
+@pytest.mark.parametrize("status", [418, 429])
+@pytest.mark.parametrize("exchange", ["binance", "mexc"])
+def test_f15_inv15_a_refusal_shuts_the_door_whatever_was_asked(opened, exchange, status):
+    """After a 418 or a 429 nobody is let through, whether a read, an order or a cancel met it."""
+    order = NewOrder("0" * 32, SYMBOL, Side.BUY, TimeInForce.IOC, Decimal("100.01"), Decimal("0.5"))
+    calls = {
+        "book": lambda venue: venue.market.book(SYMBOL), "open orders": lambda venue: venue.open_orders(SYMBOL),
+        "place": lambda venue: venue.place(order), "cancel": lambda venue: venue.cancel(SYMBOL, "0" * 32, "7"),
+    }  # fmt: skip
+    for name, call in calls.items():
+        one = opened(exchange)
+        one.script.on("depth|openOrders|/order", {"code": -1003, "msg": "banned"}, status, Retry_After="30")
+        with contextlib.suppress(RetryableVenueError):
+            one.run(call(one.venue))
+        now_ms = one.world.clock.now_ms()
+        assert one.limiter.banned_until_ms == now_ms + 31_000, name
+        hits = [event for event in one.events if isinstance(event, RateLimitHit)]
+        assert [hit.wait_ms for hit in hits] == [30_000], name
+        turn = one.limiter.acquire(Priority.CANCEL, deadline_ms=now_ms + 30_000)
+        assert one.run(turn) is False, f"{name}: not even a cancel goes"

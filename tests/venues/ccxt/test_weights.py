@@ -69,6 +69,9 @@ def test_r34_no_call_costs_less_here_than_at_the_venue(name):
             "one quote": lambda: market.quotes([SYMBOL]),
             "few quotes": lambda: market.quotes(symbols[:3]),
             "quotes": lambda: market.quotes(symbols),
+            "best of one": lambda: market.best([SYMBOL]),
+            "best of few": lambda: market.best(symbols[:3]),
+            "best of all": lambda: market.best(symbols),
             "book": lambda: market.book(SYMBOL),
             "candles": lambda: market.candles(SYMBOL, 60_000, now_ms - 600_000, 20),
             "clock": venue.sync_clock,
@@ -107,7 +110,17 @@ def test_r34_no_call_costs_less_here_than_at_the_venue(name):
 
 @pytest.mark.parametrize("name", ["binance", "mexc"])
 def test_r34_every_call_fits_into_the_windows_of_its_venue(name):
-    for operation in (*PAID_BY_CALLER, "instruments", "quotes_some", "quotes_all", "book", "candles", "time"):
+    for operation in (
+        *PAID_BY_CALLER,
+        "instruments",
+        "quotes_some",
+        "quotes_all",
+        "best",
+        "best_many",
+        "book",
+        "candles",
+        "time",
+    ):
         for window in windows_of(name):
             if not window.orders_only:
                 assert weight_of(name, operation) <= window.most // 2, operation

@@ -48,7 +48,7 @@ class Exchange:
         self.volume_24h: Mapping[str, float] = {}
         self.history: dict[tuple[str, int], list[Candle]] = {}
         self.timeframes = {60_000}
-        self.down = False
+        self.down, self.cheap = False, True
         self.limiter, self.batch = limiter, batch
         self.requests: list[tuple[int, str, int]] = []
         self.books: dict[str, Book] = {}
@@ -81,6 +81,15 @@ class Exchange:
                 raise VenueRefused("quotes: invalid symbol", "-1121")
             found.update({symbol: self.quote(symbol) for symbol in part})
         return found
+
+    async def best(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Best bid and ask of any number in one request; whole quotes where there is no such answer."""
+        if not self.cheap:
+            return await self.quotes(symbols)
+        await self._turn("best", len(symbols))
+        if any(symbol not in self.listed for symbol in symbols):
+            raise VenueRefused("quotes: invalid symbol", "-1121")
+        return {symbol: self.quote(symbol)._replace(last=NAN, volume_24h_quote=NAN) for symbol in symbols}
 
     async def book(self, symbol: str) -> Book:
         await self._turn("book")

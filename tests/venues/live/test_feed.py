@@ -26,7 +26,7 @@ def drift(symbol, at_ms):
 
 def quotes_read(exchange, since_s=0.0, until_s=math.inf):
     low, high = START_MS + since_s * 1_000, START_MS + until_s * 1_000
-    return [size for at, what, size in exchange.requests if what == "quotes" and low <= at < high]
+    return [size for at, what, size in exchange.requests if what in {"quotes", "best"} and low <= at < high]
 
 
 def test_rows_close_on_the_grid_and_hold_what_was_read(stage: Stage):
@@ -54,7 +54,9 @@ def test_rows_close_on_the_grid_and_hold_what_was_read(stage: Stage):
     for row, close_ms in enumerate(frame.timestamps):
         for column, symbol in enumerate((A, B)):
             low, high = drift(symbol, int(close_ms) - ROW), drift(symbol, int(close_ms))
-            assert low <= frame.low[row, column] <= frame.high[row, column] <= high
+            # between whole reads the last trade is not known anew: it is held within bid and ask
+            half = exchange.half_spread
+            assert low - half <= frame.low[row, column] <= frame.high[row, column] <= high + half
     assert feed.gaps() == 0
 
 
@@ -292,11 +294,13 @@ def test_an_empty_or_failed_list_changes_nothing(stage: Stage):
     assert "instruments_unread" in {note.name for note in stage.told(AlertFired)}
 
 
+@pytest.mark.parametrize("cheap", [False, True])
 @pytest.mark.parametrize("streaming", [False, True])
-def test_r38_two_thousand_symbols_within_800_requests_a_minute(stage: Stage, streaming):
+def test_r38_two_thousand_symbols_within_800_requests_a_minute(stage: Stage, streaming, cheap):
     names = [f"S{n:04d}/USDT" for n in range(2_000)]
     limiter = RequestLimiter(stage.clock, 800)
     exchange = stage.exchange(*names, limiter=limiter)
+    exchange.cheap = cheap
     stream = Stream() if streaming else None
     feed = stage.feed(exchange, stream, history_rows=5)
 
@@ -313,12 +317,13 @@ def test_r38_two_thousand_symbols_within_800_requests_a_minute(stage: Stage, str
         return shown
 
     shown = stage.run(story())
-    assert set(quotes_read(exchange)) == {100}
+    assert set(quotes_read(exchange)) == ({100, 2_000} if cheap else {100})
     moments = [at for at, _, _ in exchange.requests]
     per_minute = [sum(1 for at in moments if start <= at < start + 60_000) for start in moments[::50]]
     assert max(per_minute) <= 640, "data may use four fifths of 800: orders always find room"
-    if streaming:
-        assert max(per_minute) <= 320, "one read of what was silent before each close, and the sweeps"
+    if streaming or cheap:
+        most = 120 if cheap else 320
+        assert max(per_minute) <= most, "what was silent, or all where one answer holds all, and the sweeps"
         assert not np.isnan(shown).any()
     else:
         assert all(feed.newest(name) is not None for name in names)

@@ -14,6 +14,7 @@ from tradecore.model.units import decimal_of
 from tradecore.ports.limiter import Priority
 from tradecore.ports.quotes import Candle, Quote
 from tradecore.venues import weights
+from tradecore.venues.ccxt.best import best_of, number_of, parameters_of
 from tradecore.venues.ccxt.client import Asked, Client
 from tradecore.venues.ccxt.instruments import instrument_of
 from tradecore.venues.ccxt.parsed import says_none
@@ -24,15 +25,6 @@ BOOK_LEVELS: Final = 100
 _FEW: Final = 20
 _BATCH: Final = 200
 """Markets turned into instruments before others go first."""
-
-
-def _float(raw: Any) -> float:
-    """A number of market data; NaN where there is none, or one that is no price of anything."""
-    try:
-        value = float(raw)
-    except (TypeError, ValueError):
-        return math.nan
-    return value if math.isfinite(value) and value > 0 else math.nan
 
 
 def quote_of(symbol: str, ticker: Mapping[str, Any], received_ms: int, *, raw: bool) -> Quote | None:
@@ -46,11 +38,11 @@ def quote_of(symbol: str, ticker: Mapping[str, Any], received_ms: int, *, raw: b
     """
     info = ticker.get("info")
     fields = info if raw and isinstance(info, Mapping) else {}
-    volume = _float(fields.get("quoteVolume") if fields else ticker.get("quoteVolume"))
-    quote = Quote(
-        symbol, received_ms, _float(ticker.get("bid")), _float(ticker.get("ask")), _float(ticker.get("bidVolume")),
-        _float(ticker.get("askVolume")), _float(ticker.get("last")), volume, "rest",
-    )  # fmt: skip
+    volume = number_of(fields.get("quoteVolume") if fields else ticker.get("quoteVolume"))
+    bid, ask, bid_quantity, ask_quantity, last = (
+        number_of(ticker.get(name)) for name in ("bid", "ask", "bidVolume", "askVolume", "last")
+    )
+    quote = Quote(symbol, received_ms, bid, ask, bid_quantity, ask_quantity, last, volume, "rest")
     return None if math.isnan(quote.bid) and math.isnan(quote.ask) and math.isnan(quote.last) else quote
 
 
@@ -140,6 +132,25 @@ class CcxtMarketData:
         asked = await self.client.ask("quotes", "", lambda exchange: exchange.fetch_tickers(named))
         tickers = self.client.usable(asked, "quotes")
         return self._quotes(wanted, tickers)
+
+    async def best(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """Read best bids and asks alone, where the exchange has a cheaper answer for them; else whole quotes."""
+        method = self.client.ways.book_ticker
+        if not method:
+            return await self.quotes(symbols)
+        await self._known(Priority.DATA)
+        markets = self.client.exchange.markets
+        wanted = {str(markets[symbol]["id"]): symbol for symbol in symbols if symbol in markets}
+        if not wanted:
+            return {}
+        parameters = parameters_of(self.client.ways, list(wanted))
+        one = "symbol" in parameters
+        await self.client.turn("best" if one else "best_many", Priority.DATA)
+        asked = await self.client.ask(
+            "quotes", wanted[parameters["symbol"]] if one else "",
+            lambda exchange: getattr(exchange, method)(dict(parameters)),
+        )  # fmt: skip
+        return best_of(self.client.usable(asked, "quotes"), wanted, self.client.clock.now_ms())
 
     async def _one_quote(self, symbol: str) -> Mapping[str, Quote]:
         await self.client.turn("quote", Priority.DATA)
@@ -249,9 +260,9 @@ def candles_of(rows: Any, timeframe_ms: int, since_ms: int, now_ms: int) -> Sequ
     for row in rows:
         if not isinstance(row, list | tuple) or len(row) < 6 or not isinstance(row[0], int):
             raise RetryableVenueError("candles: expected rows of six figures")
-        opened, high, low, close = (_float(value) for value in row[1:5])
+        opened, high, low, close = (number_of(value) for value in row[1:5])
         if row[0] < since_ms or row[0] + timeframe_ms > now_ms or math.isnan(opened + high + low + close):
             continue
-        volume = _float(row[5])
+        volume = number_of(row[5])
         found[row[0]] = Candle(row[0], opened, high, low, close, 0.0 if math.isnan(volume) else volume)
     return [found[moment] for moment in sorted(found)]

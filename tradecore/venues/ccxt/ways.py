@@ -48,6 +48,8 @@ class Ways(NamedTuple):
     trade_span_ms: int = 7 * _DAY_MS
     ticker_list: int = 0
     """Most symbols named in one request of tickers, more are read with all; 0: ccxt reads all and picks."""
+    book_ticker: str = ""
+    """ccxt's method of an endpoint that names best bid and ask alone, in Binance's fields; empty: none is known."""
     listing: str = ""
     """ccxt's method of the endpoint that lists all markets in one answer, whose rows it parses one by one; empty: it
     is left to do so in one go."""
@@ -87,7 +89,7 @@ _WAYS: Final[Mapping[str, Ways]] = MappingProxyType(
             look_up=_CLIENT, cancel_key=_CLIENT, trade_page=1000, trade_cursor="from_id", order_page=1000,
             # ccxt believes in 10,000 days; the venue says that start and end may lie 24 h apart.
             order_span_ms=_DAY_MS - 10, ticker_list=100, test_order=True, window_key="recvWindow",
-            listing="publicGetExchangeInfo",
+            listing="publicGetExchangeInfo", book_ticker="publicGetTickerBookTicker",
             options=MappingProxyType(
                 {
                     **_SPOT, "fetchMargins": False, "warnOnFetchOpenOrdersWithoutSymbol": False,
@@ -98,6 +100,7 @@ _WAYS: Final[Mapping[str, Ways]] = MappingProxyType(
         "mexc": Ways(
             look_up=_CLIENT, cancel_key=_CLIENT, fee_in="quote", trade_page=100, order_page=1000,
             test_order=True, window_key="recvWindow", listing="spotPublicGetExchangeInfo",
+            book_ticker="spotPublicGetTickerBookTicker",
         ),
         "okx": Ways(look_up=_CLIENT, cancel_key=_CLIENT, trade_page=100),
         "kraken": Ways(

@@ -1,9 +1,9 @@
 """Where quotes come from: reads are the truth, the stream a hint that saves most of them.
 
-While the stream is alive all quotes are read once in `sweep_ms` to correct it, and a symbol that it says nothing of
-is read before its row closes without it: silence may be a quiet market or a lost subscription. When the stream is
-dead all quotes are read every `quotes_ms`, until it is back. Symbols that matter most (positions, live intents) are
-read more often.
+Whole quotes, with last trade and volume, are read once in `sweep_ms`; between them best bids and asks alone, which is
+much cheaper where the exchange has such an answer. While the stream is alive a symbol that it says nothing of is read
+before its row closes without it: silence may be a quiet market or a lost subscription. When the stream is dead all are
+read every `quotes_ms`, until it is back. Symbols that matter most (positions, live intents) are read more often.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class LivePlan(NamedTuple):
     stale_ms: int = 15_000
     """A price older than this decides nothing."""
     quotes_ms: int = 2_000
-    """Between two reads of all quotes while no stream is alive."""
+    """Between two reads of all symbols while no stream is alive."""
     attend_ms: int = 1_000
     """Between two reads of the symbols that matter most."""
     sweep_ms: int = 30_000
-    """Between two reads of all quotes while the stream is alive."""
+    """Between two reads of all quotes with last trade and volume."""
     instruments_ms: int = 300_000
     backfill: bool = True
     backfill_wait_ms: int = 20_000
@@ -101,7 +101,7 @@ class Poller:
             RetryableVenueError: No usable answer came.
             VenueRefused: The exchange said no.
         """
-        await self._ask(self._listing.listed)
+        await self._ask(self._listing.listed, whole=True)
         self._swept_ms = self._clock.now_ms()
         if self._stream is not None:
             await self._stream.start(self._listing.listed, self._take)
@@ -111,8 +111,9 @@ class Poller:
         while True:
             self._look_at_stream()
             began_ms = self._clock.now_ms()
-            due = self._due(began_ms)
-            if due and await self._read(due) and len(due) == len(self._listing.listed):
+            whole = began_ms - self._swept_ms >= self._plan.sweep_ms
+            due = self._listing.listed if whole else self._due(began_ms)
+            if due and await self._read(due, whole=whole) and whole:
                 self._swept_ms = began_ms
             # A read that had to wait for its turn leaves as much time to the reads of what matters most.
             took_s = (self._clock.now_ms() - began_ms) / 1_000
@@ -141,7 +142,7 @@ class Poller:
 
     def _due(self, now_ms: int) -> Sequence[str]:
         listed = self._listing.listed
-        if not self.streaming or now_ms - self._swept_ms >= self._plan.sweep_ms:
+        if not self.streaming:
             return listed
         row_ms = self._plan.row_ms
         last_read = row_ms - now_ms % row_ms <= self._eve_ms
@@ -156,9 +157,9 @@ class Poller:
             pause_ms = eve_ms - now_ms
         return max(_CALM_S, pause_ms / 1_000)
 
-    async def _read(self, symbols: Sequence[str]) -> bool:
+    async def _read(self, symbols: Sequence[str], *, whole: bool = False) -> bool:
         try:
-            await self._ask(symbols)
+            await self._ask(symbols, whole=whole)
         except RetryableVenueError as error:
             self._failed(error)
             return False
@@ -168,9 +169,9 @@ class Poller:
             return False
         return True
 
-    async def _ask(self, symbols: Sequence[str]) -> None:
+    async def _ask(self, symbols: Sequence[str], *, whole: bool) -> None:
         self.reads += 1
-        found = await self._data.quotes(symbols)
+        found = await (self._data.quotes(symbols) if whole else self._data.best(symbols))
         self._good_ms = self._clock.now_ms()
         if self._silent:
             self._silent = False
