@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
@@ -141,7 +142,7 @@ class CcxtQuoteStream:
 
 
 def quote_of(symbol: str, ticker: Any, now_ms: int) -> Quote:
-    """Put ccxt's ticker into our word; what it does not say is NaN."""
+    """Put ccxt's ticker into our word; what it does not say, or no market can have, is NaN (F19)."""
     return Quote(
         symbol, now_ms, _number(ticker, "bid"), _number(ticker, "ask"), _number(ticker, "bidVolume"),
         _number(ticker, "askVolume"), _number(ticker, "last"), _number(ticker, "quoteVolume"), "stream",
@@ -149,8 +150,11 @@ def quote_of(symbol: str, ticker: Any, now_ms: int) -> Quote:
 
 
 def _number(ticker: Any, name: str) -> float:
-    value = ticker.get(name)
-    return float("nan") if value is None else float(value)
+    try:
+        value = float(ticker.get(name))
+    except (TypeError, ValueError):
+        return math.nan
+    return value if math.isfinite(value) and value > 0 else math.nan
 
 
 def _nothing() -> None:
