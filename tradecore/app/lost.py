@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tradecore.errors import DataError
 from tradecore.journal.read import decode, read_journal
 from tradecore.model.events import IntentCreated, OrderAttempt, OrderDone, SessionStarted, Stamped
 from tradecore.model.intent import Intent
@@ -26,8 +27,19 @@ def read_lost(journal: Path, store: int, mark: int) -> Behind:
         store: Sequence of the store's newest event.
         mark: Sequence of the journal's newest booked event.
     Raises:
-        DataError: A file of the journal cannot be read.
+        DataError: A file of the journal cannot be read: nobody then knows what was lost.
     """
+    try:
+        lost = _read(journal, store)
+    except DataError as error:
+        raise DataError(
+            f"{error}; the store is behind this journal ({store} to {mark}): put a newer backup back, or move the "
+            "journal away to start without what it tells"
+        ) from error
+    return Behind(store, mark, lost.run_number, lost.orders())
+
+
+def _read(journal: Path, store: int) -> _Lost:
     lost = _Lost()
     for line in read_journal(journal, kinds=_KINDS):
         told = decode(line)
@@ -37,7 +49,7 @@ def read_lost(journal: Path, store: int, mark: int) -> Behind:
             lost.intents[told.ids.intent] = told
         elif line.store_seq is not None and line.store_seq > store:
             lost.take(told)
-    return Behind(store, mark, lost.run_number, lost.orders())
+    return lost
 
 
 class _Lost:

@@ -281,8 +281,8 @@ class Session:
         journal = self._journal_of(run, clock)
         if journal.last_sequence <= loaded.last_sequence:
             return run, journal
-        self._behind = read_lost(folder, loaded.last_sequence, journal.last_sequence)
         await journal.close(self._settings.shutdown.phase_s)
+        self._behind = read_lost(folder, loaded.last_sequence, journal.last_sequence)
         run = self._new_run(max(number, self._behind.run_number) + 1, clock)
         return run, self._journal_of(run, clock)
 

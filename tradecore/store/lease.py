@@ -90,10 +90,11 @@ def take_lease(database: Database, claim: Claim) -> StoreLease:
         raise
     finally:
         database.try_close(raw)
-    return StoreLease(claim, taken, database)
+    return StoreLease(claim, taken[0], database, clean=taken[1])
 
 
-def _take(database: Database, raw: Raw, claim: Claim) -> LeaseRow:
+def _take(database: Database, raw: Raw, claim: Claim) -> tuple[LeaseRow, bool]:
+    """Take it; with whether the holder before had ended by itself."""
     sql, now = database.statements, claim.now_ms()
     raw.execute("BEGIN IMMEDIATE" if database.sqlite else "BEGIN")
     lock = "" if database.sqlite else " FOR UPDATE"
@@ -115,7 +116,7 @@ def _take(database: Database, raw: Raw, claim: Claim) -> LeaseRow:
         assigned = ", ".join(f"{name} = ?" for name in _COLUMNS.split(", "))
         raw.execute(sql.marked(f"UPDATE lease SET {assigned} WHERE slot = 1"), values)
     raw.execute("COMMIT")
-    return new
+    return new, old is None or old.released
 
 
 class StoreLease:
@@ -125,9 +126,10 @@ class StoreLease:
         claim: Whose it is.
         row: As it was written.
         database: Where.
+        clean: The holder before had given it back, or there was none.
     """
 
-    def __init__(self, claim: Claim, row: LeaseRow, database: Database) -> None:
+    def __init__(self, claim: Claim, row: LeaseRow, database: Database, *, clean: bool = True) -> None:
         self._claim = claim
         self._held = [row.epoch, row.taken_ms, row.holder.machine, row.holder.pid]
         self._renewed_ms = row.renewed_ms
@@ -136,6 +138,7 @@ class StoreLease:
         self._due = False
         self._lost = ""
         self.epoch: Final = row.epoch
+        self.clean: Final = clean
         self.length_ms: Final = claim.length_ms
         self.renew_ms: Final = claim.renew_ms
         marked = database.statements.marked

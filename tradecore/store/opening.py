@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tradecore.store.database import Database, Synchronous
 from tradecore.store.inline import Follower, InlineStore
 from tradecore.store.lease import Claim, take_lease
-from tradecore.store.schema import ensure_schema
+from tradecore.store.schema import check_whole, ensure_schema
 from tradecore.store.threaded import ThreadedStore
 
 
@@ -29,7 +29,8 @@ def open_store(
         claim: Who writes it from now on; ``None``: nobody else can, and no lease is taken.
     Raises:
         SettingsError: If the URL is of another kind, or its driver is missing.
-        StateFolderError: If the folder of a SQLite file cannot be written, or another process holds the lease.
+        StateFolderError: If the folder of a SQLite file cannot be written, another process holds the lease, or the
+            file is damaged: looked at where the holder before had not ended by itself.
         SchemaMismatch: If the database has another schema.
         StoreError: If the database cannot be reached.
     """
@@ -40,4 +41,6 @@ def open_store(
     except (SQLAlchemyError, database.error) as error:
         raise database.unusable(error) from error
     lease = take_lease(database, claim) if claim is not None else None
+    if lease is not None and not lease.clean:
+        check_whole(database)
     return InlineStore(database, follower, lease) if inline else ThreadedStore(database, follower, lease=lease)

@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect
 
-from tradecore.errors import SchemaMismatch
-from tradecore.store.database import Database
+from tradecore.errors import SchemaMismatch, StateFolderError
+from tradecore.store.database import Database, first_line
 from tradecore.store.tables import METADATA
 
 HEAD: Final = "0003"
@@ -40,6 +40,30 @@ def check_existing(database: Database) -> None:
     """
     with database.engine.connect() as connection:
         check_schema(database, connection, set(inspect(connection).get_table_names()))
+
+
+def check_whole(database: Database) -> None:
+    """Assert that a SQLite file's pages fit together: after a crash of the machine, or on a failing disk.
+
+    Takes 0.1 s for 50 MB. A server looks after its own files.
+
+    Raises:
+        StateFolderError: They do not.
+    """
+    if not database.sqlite:
+        return
+    raw = database.connect()
+    try:
+        found = str(raw.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except database.error as error:
+        found = first_line(error)
+    finally:
+        database.try_close(raw)
+    if found != "ok":
+        problem = " ".join(found.split())
+        raise StateFolderError(
+            f"expected a whole database at {database.shown}, was damaged ({problem}): put a backup back"
+        )
 
 
 def _create(connection: Connection, *, sqlite: bool) -> None:
