@@ -12,7 +12,7 @@ from tests.ledger.conftest import A, B, cycle, drift, proofs
 from tests.ledger.test_conservation import Around, alarms, entries
 from tests.ledger.test_transfers import resumes
 from tradecore.errors import RetryableVenueError
-from tradecore.model.events import AlertFired, TradingStateChanged
+from tradecore.model.events import AlertFired, ReconciliationResult, TradingStateChanged
 from tradecore.model.order import NewOrder
 from tradecore.model.units import Side, TimeInForce
 from tradecore.testing.factories import leader, router, row_close_ms
@@ -206,6 +206,22 @@ def test_r46_a_coin_that_is_never_quiet_is_told(run, scene):
     story = scene(24, buys=dict.fromkeys(range(1, 20), (A,)), route=router((GTC, "-50", 59_000)))
     played = run(story, lambda engine: minutely(engine, 1, 20))
     assert [text for text in alarms(played, "coin_not_compared") if text.startswith("USDT")]
+
+
+def test_r46_what_trades_leave_unexplained_in_the_last_look_is_named(run, scene):
+    """A purchase by hand and coins without a name in the last minute: the run's end tells the rest, not the sum."""
+
+    def begin(engine):
+        outside = twin_of(engine).outside
+        theirs = NewOrder("x", B, Side.BUY, IOC, D(110), D("0.25"), False)
+        at(engine, row_close_ms(6) + 500, lambda: outside.place(theirs))
+        at(engine, row_close_ms(6) + 600, lambda: outside.deposit("USDT", D("7.7"), listed=False))
+
+    played = run(scene(8, buys={}), begin)
+    assert played.notes(ReconciliationResult)[-1].event.differences == {"USDT": "7.7"}
+    proof = proofs(played, "end")[-1]
+    assert not proof.ok
+    assert ("USDT", D("7.7"), "named") in [(d.coin, d.amount, d.done) for d in proof.drift]
 
 
 INJECTED = {

@@ -37,6 +37,8 @@ _BOOK_MS: Final = 60_000
 """What no trade explains is booked so long after the coin's newest fill, at least: a lag must never become an entry."""
 _PROVE_MS: Final = 15_000
 """How long a proof may wait for an answer that stands, beyond the venue's read lag."""
+_REST_S: Final = 0.05
+"""Before the last look of a run at what trades have left unexplained."""
 _SWEEPS_MAX: Final = 20
 """Symbols whose trades one judgement reads."""
 _FOUND_MAX: Final = 1_000
@@ -106,13 +108,14 @@ class Conservation:
             when: ``start``, ``running`` or ``end``.
             missing: Gets ``balances`` where there was no answer.
         Returns:
-            Coin to venue less ledger, as found, before anything was booked.
+            Coin to venue less ledger, as found, before anything was booked; at the end what trades left of it.
         """
         async with self._lock:
             unread: list[str] = []
             found = await self._comparison.look(unread, 0 if when == "end" else _SETTLE_MS)
-            if not unread:
-                await self._judge(when)
+            if not unread and not await self._judge(when) and when == "end":
+                await self._desk.clock.sleep(_REST_S)  # what was booked now is no part of an answer of now
+                found = await self._comparison.look(unread, 0)  # no later look will name the rest
             missing += unread
             return found
 
