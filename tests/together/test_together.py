@@ -125,3 +125,14 @@ def test_r5_allowed_without_a_sizer_or_a_router_it_says_why_it_enters_nothing(pl
     assert figures(outcome) != figures(played("crash")[1])
     result = CliRunner().invoke(main, ["why", "--top", "--json", "--state", str(state)])
     assert json.loads(result.stdout)["refusals"][0]["outcome"] == reason
+
+
+def test_every_test_that_the_page_names_is_there():
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    named = set(re.findall(r"`(test_\w+)`", page.partition("## What is demanded")[2].partition("## What it costs")[0]))
+    sources = [path.read_text() for folder in ("tests", "plugins") for path in (ROOT / folder).rglob("test_*.py")]
+    there = {name for source in sources for name in re.findall(r"^def (test_\w+)\(", source, re.MULTILINE)}
+    assert len(named) > 40
+    assert named - there == set()
+    for number in ("R8", "R27", "R30", "R32", "R33", "R35", "R36", "R37", "R50"):
+        assert f"| {number} | " in page

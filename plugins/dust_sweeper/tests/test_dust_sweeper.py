@@ -56,9 +56,9 @@ def guest(**values):
     return DustSweeper(DustSweeper.Settings.model_validate(values))
 
 
-def swept(made, dust, *, bid="100", close=None, **filters):
+def swept(made, dust, *, bid="100", close=None, listed=True, **filters):
     """The answer to a sweep over one symbol; `bid` empty leaves the book out."""
-    one = instrument(A, **filters)
+    one = instrument(A, **filters)._replace(can_buy=listed, can_sell=listed)
     book = Book(A, NOW, (Level(D(bid), D(9)),), (), "test") if bid else None
     column = np.array([[close if close is not None else np.nan]])
     frame = MarketFrame(
@@ -108,6 +108,20 @@ def test_r50_less_than_the_smallest_quantity_or_a_lot_waits():
 def test_r50_without_a_bid_it_takes_the_close_and_without_both_it_merges():
     assert swept(guest(), {"AAA": "1"}, bid="", close=50.0) == ([(A, 50.0, 5.5)], ())
     assert swept(guest(), {"AAA": "1"}, bid="") == ([], (A,))
+
+
+def test_r50_dust_of_a_delisted_symbol_is_not_sold_and_waits_to_be_taken_along():
+    """It is proposed for no sale, each hour anew, that the venue would refuse; listed again, it is sold."""
+    assert swept(guest(), {"AAA": "3"}, listed=False) == ([], (A,))
+    assert swept(guest(merge=False), {"AAA": "3"}, listed=False) == ([], ())
+    assert swept(guest(), {"AAA": "3"}) == ([(A, 300.0, 5.5)], ())
+
+
+@pytest.mark.parametrize("close", [0.0, float("nan"), 1e-12])
+def test_r50_prices_at_their_end_sell_nothing_that_is_not_worth_it(close):
+    assert swept(guest(), {"AAA": "5"}, bid="", close=close) == ([], (A,))
+    dear = swept(guest(), {"AAA": "6000000000000"}, bid="", close=close)
+    assert dear == (([(A, 6.0, 5.5)], ()) if close == 1e-12 else ([], (A,)))
 
 
 def test_coins_that_are_no_symbol_of_the_run_are_left_alone():
