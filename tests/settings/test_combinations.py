@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tradecore.app.planning import CODES
+from tradecore.app import Options, prepare
+from tradecore.app.planning import CODES, world_of
 from tradecore.settings.combinations import Severity, World, findings
 from tradecore.settings.roles import Fact, Role
 
@@ -92,3 +93,35 @@ def test_r7_a_step_is_refused_exactly_where_it_lies_above_the_tightest_cap(premi
 
 def test_a_cap_of_zero_is_none():
     assert codes([fact(Role.ENTRY_PREMIUM_BPS, 30), fact(Role.SLIPPAGE_CAP_BPS, 0)]) == set()
+
+
+@pytest.fixture
+def planned(tmp_path):
+    """Turns a minute that the live profile plans at an exchange: `planned(exchange, streams, mode, *sets)`."""
+    path = tmp_path / "mine.toml"
+    path.write_text('extends = "live"\n[account]\nname = "x"\n[venue]\ntrade_account = "x"\n')
+
+    def count(exchange, streams, mode, *sets):
+        given = (
+            f"venue.exchange={exchange}", f"venue.streams={str(streams).lower()}", f"run.mode={mode}",
+            "venue.api_key=env:K", "venue.api_secret=env:S", "run.allow=requests_over_limit", *sets,
+        )  # fmt: skip
+        prepared = prepare(Options(str(path), {"K": "k" * 16, "S": "s" * 16}, given))
+        return world_of(prepared.settings, {}, 0, 5).requests_planned
+
+    return count
+
+
+@pytest.mark.parametrize("exchange", ["binance", "mexc", "kraken"])
+@pytest.mark.parametrize("streams", [True, False])
+@pytest.mark.parametrize("mode", ["live", "paper"])
+def test_r53_the_shipped_intervals_leave_room_at_every_exchange(planned, exchange, streams, mode):
+    assert 0 < planned(exchange, streams, mode) <= 0.85 * 800
+
+
+def test_r53_turns_are_counted_as_the_exchange_weighs_them(planned):
+    assert planned("binance", False, "live", "venue.quotes_s=0.2") > 800
+    assert planned("binance", True, "live", "intervals.conservation_s=1") > 800
+    assert planned("kraken", True, "live", "intervals.conservation_s=1") < 800
+    often = planned("binance", True, "live", "intervals.reconcile_s=1")
+    assert often <= 0.85 * 800, "what is compared keeps to its share by itself"

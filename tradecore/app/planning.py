@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
+from tradecore.engine.pace import BALANCES_SHARE, LIST_SHARE, TRADES_SHARE
 from tradecore.errors import SettingsError
 from tradecore.hooks.guest import Guest
 from tradecore.model.instrument import Instrument
@@ -12,6 +14,8 @@ from tradecore.settings import duration_s
 from tradecore.settings.combinations import Finding, Severity, World, findings
 from tradecore.settings.roles import Fact, facts_of
 from tradecore.settings.sections import Settings
+from tradecore.venues.live.poller import LivePlan
+from tradecore.venues.weights import weight_of
 
 CODES = frozenset(
     {
@@ -22,7 +26,8 @@ CODES = frozenset(
         "no_leader",
     }
 )  # fmt: skip
-_REQUESTS_OF_A_SYMBOL = 1.0
+_SOME = 100
+"""Symbols whose quotes exchanges weigh less than those of all."""
 
 
 def plan_facts(settings: Settings, guests: Iterable[Guest]) -> list[Fact]:
@@ -92,12 +97,29 @@ def _jobs(intervals: Mapping[str, float], measured: Mapping[str, float]) -> Iter
 
 
 def _requests_planned(settings: Settings) -> float:
-    """Requests a minute while nothing is traded: quotes without a stream, balances, comparison, clock, instruments."""
+    """Turns of the request limit that a minute takes while nothing is traded, as the exchange weighs each request.
+
+    What is compared with the exchange keeps to its share of the limit by itself.
+    """
     intervals, venue = settings.intervals, settings.venue
-    planned = 60 / venue.quotes_s + 60 / venue.instruments_s
-    if settings.run.mode == "live":
-        # a comparison reads open orders and the trades of one symbol in turn
-        planned += 60 / intervals.balance_refresh_s + 2 * 60 / intervals.reconcile_s + 60 / intervals.clock_check_s
+    weigh, limit = partial(weight_of, venue.exchange), settings.limiter.requests_per_minute
+    count = settings.universe.count
+    whole = weigh("quotes_some" if count is not None and count <= _SOME else "quotes_all")
+    best = weigh("best_many")
+    rows = 60 / duration_s(settings.market.row)
+    often = rows if venue.streams else 60 / venue.quotes_s + rows
+    planned = 60_000 / LivePlan().sweep_ms * whole + often * best + 60 / venue.instruments_s * weigh("instruments")
+    if settings.run.mode != "live":
+        return planned
+    for operation, share in (
+        ("open_orders_all", LIST_SHARE), ("balances", BALANCES_SHARE), ("trades", TRADES_SHARE),
+    ):  # fmt: skip
+        planned += min(60 / intervals.reconcile_s * weigh(operation), share * limit)
+    # the comparison's look at balances counts as a refresh where it comes often enough
+    planned += 60 / intervals.conservation_s * weigh("balances") + 60 / intervals.clock_check_s * weigh("time")
+    looks = min(60 / intervals.reconcile_s, BALANCES_SHARE * limit / weigh("balances"))
+    if looks < 120 / intervals.balance_refresh_s:
+        planned += 60 / intervals.balance_refresh_s * weigh("balances")
     return planned
 
 

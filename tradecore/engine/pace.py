@@ -9,6 +9,11 @@ from tradecore.engine.desk import Desk
 _EARLY: Final = 0.9
 """Share of the pause after which a read counts as due: a job that wakes a moment early must not wait a whole round."""
 
+LIST_SHARE: Final = 0.1
+BALANCES_SHARE: Final = 0.15
+TRADES_SHARE: Final = 0.1
+"""Of the request limit: what comparing may take of it while nothing is wrong. Lost calls are looked up beside it."""
+
 
 class Pace:
     """One operation of the venue port that is asked again and again.

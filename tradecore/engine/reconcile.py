@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tradecore.engine.conservation import Conservation
 from tradecore.engine.desk import Desk
 from tradecore.engine.foreign import LEDGER_OPENED
 from tradecore.engine.money import VenueMoney
-from tradecore.engine.pace import Pace
+from tradecore.engine.pace import BALANCES_SHARE, LIST_SHARE, TRADES_SHARE, Pace
 from tradecore.engine.resolve import Resolver
 from tradecore.engine.settle import Settler
 from tradecore.errors import RetryableVenueError, VenueRefused
@@ -25,10 +25,6 @@ from tradecore.ports.limiter import Priority
 
 _GONE = ", gone"
 _GONE_KEPT = 1_000
-_LIST_SHARE: Final = 0.1
-_BALANCES_SHARE: Final = 0.15
-_TRADES_SHARE: Final = 0.1
-"""Of the request limit: what comparing may take of it while nothing is wrong. Lost calls are looked up beside it."""
 
 
 class Found(NamedTuple):
@@ -54,9 +50,9 @@ class Reconciler:
         self.conservation = Conservation(desk, settler, resolver, money)
         """Its `prove` is the job of each `conservation_s`."""
         self._next_symbol = 0
-        self._lists = Pace(desk, "open_orders_all", _LIST_SHARE)
-        self._balances = Pace(desk, "balances", _BALANCES_SHARE)
-        self._trades = Pace(desk, "trades", _TRADES_SHARE)
+        self._lists = Pace(desk, "open_orders_all", LIST_SHARE)
+        self._balances = Pace(desk, "balances", BALANCES_SHARE)
+        self._trades = Pace(desk, "trades", TRADES_SHARE)
 
     async def round(self) -> Found | None:
         """Compare what is due at its pace: the job of each `reconcile_s`; ``None``: nothing was."""

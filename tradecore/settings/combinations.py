@@ -318,7 +318,7 @@ def _time(facts: Facts, world: World) -> Iterator[Finding]:
     if world.requests_per_minute is not None and world.requests_planned > world.requests_per_minute:
         yield Finding(
             "requests_over_limit", Severity.IMPOSSIBLE,
-            f"the intervals ask for {world.requests_planned:.0f} requests a minute, limiter.requests_per_minute allows "
+            f"the intervals ask for {world.requests_planned:.0f} turns a minute, limiter.requests_per_minute allows "
             f"{world.requests_per_minute}",
             ("limiter.requests_per_minute",), "lengthen the intervals, trade fewer symbols, or raise the limit",
         )  # fmt: skip
