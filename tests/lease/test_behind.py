@@ -226,3 +226,26 @@ def test_f34_a_journal_that_cannot_be_read_either_is_no_base_for_a_start(tmp_pat
     orders.write_bytes(b"".join([found[0], b"{torn}\n", *found[2:]]))
     with pytest.raises(DataError, match=r"order.*:2: .*; the store is behind this journal \(\d+ to \d+\): put a newer"):
         play(story, whole)
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_inv22_a_mending_start_that_is_killed_is_finished_by_the_next(tmp_path, deleted):
+    """F30 with F34: killed after each of its commits; the end is the same, and nothing is booked twice."""
+    story = scene(*ROUND_TRIP, follow=(leader(leave_after_ms=240_000),))
+    whole, moments = copies_of(tmp_path, story)
+    before = play(story, whole).records.balances
+    for file in whole.glob(f"{STORE_FILE}*"):
+        file.unlink()
+    if not deleted:
+        put_back(moments[5], whole)
+    folder, kills = tmp_path / "mended", tmp_path / "kills"
+    shutil.copytree(whole, folder)
+    play(story, folder, around=lambda store: SnapshotStore(store, folder, kills))
+    killed = sorted(kills.iterdir())
+    assert len(killed) > 10
+    for moment in killed[::3]:
+        played = play(story, moment)
+        assert played.records.balances == before, moment.name
+        assert [p.state for p in played.records.positions] == ["CLOSED"], moment.name
+        assert (played.summary["pending"], played.summary["unexplained_drift"]) == ([], "0"), moment.name
+        assert [a for a in played.records.attempts if a.state in ATTEMPT_LIVE] == [], moment.name

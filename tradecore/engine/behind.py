@@ -34,7 +34,6 @@ class Rediscovery:
     def __init__(self, desk: Desk, behind: Behind | None) -> None:
         self._desk = desk
         self._behind = behind
-        self._intents: set[str] = set()
 
     async def take_up(self, *, fresh: bool) -> None:
         """Write, as the first thing of a start and in one transaction, what the store must not forget again.
@@ -74,7 +73,6 @@ class Rediscovery:
                 return 0, len(orders)
             row = IntentRow(intent, IntentState.CANCELED, reason=Reason.STORE_BEHIND, detail=_DETAIL, ended_ms=now_ms)
             work.put(row)
-        self._intents.add(intent_id)
         stored = {attempt.client_order_id: attempt for attempt in desk.store.attempts_of(intent_id)}
         taken = 0
         for order in sorted(orders, key=lambda one: one.attempt.number):
@@ -114,11 +112,13 @@ class Rediscovery:
         work.tell(attempt_event(attempt, _DETAIL), ids_of(intent, attempt))
 
     async def close_emptied(self) -> None:
-        """Close positions that lost exits had sold: their intents have ended, and no exit of ours will."""
+        """Close positions that lost exits had sold: their intents have ended, and no exit of ours will close them."""
         desk = self._desk
         live = {row.intent.position_id for row in desk.books.intents.values() if row.intent.reduces}
-        for position in list(desk.books.positions.values()) if self._intents else ():
-            if position.position_id not in live and position.sold_quantity > 0:
+        for position in list(desk.books.positions.values()):
+            # a start that was killed after the fills were booked leaves the closing to the next one
+            theirs = not position.quantity or bool(desk.recall(STORE_BEHIND))
+            if theirs and position.position_id not in live and position.sold_quantity > 0:
                 async with desk.transaction() as work:
                     current = work.position(position.position_id)
                     if current is not None:
