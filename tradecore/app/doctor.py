@@ -26,6 +26,7 @@ from tradecore.ports.venue import Venue
 _FREE_MB_LEAST = 500
 _FREE_MB_GOOD = 2_048
 _SYNC_MS_GOOD = 50.0
+_SLOW_MS = 1_000
 _CALLS = 5
 """Calls whose time is taken."""
 _PROBED = 10
@@ -47,6 +48,8 @@ class Sign(NamedTuple):
     health: Health
     text: str
     figures: Mapping[str, object]
+    way_out: str = ""
+    """What a person can do about it; empty where all is good."""
 
 
 class Trial(Protocol):
@@ -80,15 +83,23 @@ def look_at_disk(folder: Path) -> Sign:
             os.fsync(file.fileno())
             sync_ms = (time.monotonic() - started_s) * 1000
     except OSError as error:
-        return Sign("disk", Health.BAD, f"{folder} cannot be written: {error.strerror}", {})
+        way_out = "make room there, give this user the right to write, or name another folder with --state"
+        return Sign("disk", Health.BAD, f"{folder} cannot be written: {error.strerror}", {}, way_out)
     health = Health.GOOD if free_mb >= _FREE_MB_GOOD and sync_ms <= _SYNC_MS_GOOD else Health.LOOK
     if free_mb < _FREE_MB_LEAST:
         health = Health.BAD
     text = f"{free_mb} MB free, a durable write takes {sync_ms:.1f} ms"
-    return Sign("disk", health, text, {"free_mb": free_mb, "sync_ms": round(sync_ms, 3)})
+    way_out = ""
+    if free_mb < _FREE_MB_GOOD:
+        way_out = (
+            f"make room: {_FREE_MB_GOOD} MB are good; journal.cap_mb and journal.retention_days bound a run's files"
+        )
+    elif health is not Health.GOOD:
+        way_out = f"put the state on a faster disk: each order waits for such writes, {_SYNC_MS_GOOD:.0f} ms are good"
+    return Sign("disk", health, text, {"free_mb": free_mb, "sync_ms": round(sync_ms, 3)}, way_out)
 
 
-async def look_at_clock(data: MarketData, clock: Clock, error_ms: int, window_ms: int) -> Sign:
+async def look_at_clock(data: MarketData, clock: Clock, error_ms: int) -> Sign:
     """Compare our clock with the exchange's: the best of several, since an answer's way takes time too."""
     best: tuple[float, float] | None = None
     for _ in range(_CALLS):
@@ -100,23 +111,37 @@ async def look_at_clock(data: MarketData, clock: Clock, error_ms: int, window_ms
             best = (skew_ms, travel_ms)
     assert best is not None
     skew = abs(best[0])
-    health = Health.GOOD if skew <= error_ms else Health.LOOK if skew <= window_ms / 2 else Health.BAD
+    proven = skew - best[1] / 2
+    # a start refuses what is proven to be too much, as this does
+    health = Health.BAD if proven > error_ms else Health.LOOK if skew > error_ms else Health.GOOD
     text = f"{best[0]:+.0f} ms from the exchange's, give or take {best[1] / 2:.0f} ms (a start allows {error_ms} ms)"
-    return Sign("clock", health, text, {"skew_ms": round(best[0], 1), "error_ms": round(best[1] / 2, 1)})
+    way_out = "" if health is Health.GOOD else "set this machine's clock and keep it by NTP, then ask again"
+    return Sign("clock", health, text, {"skew_ms": round(best[0], 1), "error_ms": round(best[1] / 2, 1)}, way_out)
 
 
-async def look_at_latency(data: MarketData, clock: Clock) -> Sign:
-    """Take the time of calls."""
+async def look_at_latency(data: MarketData, clock: Clock, window_ms: int) -> Sign:
+    """Take the time of calls.
+
+    Args:
+        window_ms: How long the exchange takes a request after its time stamp: an order that is longer on its way is
+            refused.
+    """
     times = []
     for _ in range(_CALLS):
         begun_s = clock.monotonic_s()
         await data.server_time_ms()
         times.append((clock.monotonic_s() - begun_s) * 1000)
     median, worst = statistics.median(times), max(times)
-    health = Health.GOOD if worst < 1_000 else Health.LOOK
+    health = Health.BAD if median > window_ms else Health.LOOK if worst >= _SLOW_MS else Health.GOOD
+    way_out = ""
+    if health is not Health.GOOD:
+        way_out = (
+            f"run it nearer to the exchange, or on a better line: below {_SLOW_MS} ms is good, orders that are longer "
+            f"than venue.receive_window_ms ({window_ms} ms) on their way are refused"
+        )
     return Sign(
         "latency", health, f"{median:.0f} ms in the middle, {worst:.0f} ms at worst of {_CALLS}",
-        {"median_ms": round(median, 1), "worst_ms": round(worst, 1)},
+        {"median_ms": round(median, 1), "worst_ms": round(worst, 1)}, way_out,
     )  # fmt: skip
 
 
@@ -126,14 +151,17 @@ async def look_at_keys(venue: Venue, confirmed: bool) -> Sign:
     balances = await venue.balances()
     figures = {"trade": rights.trade, "withdraw": rights.withdraw, "coins": len(balances)}
     if rights.withdraw:
-        return Sign("keys", Health.BAD, "the key may withdraw: make one that may not", figures)
+        way_out = "make a key that may trade on spot and not withdraw, best with this machine's address listed"
+        return Sign("keys", Health.BAD, "the key may withdraw: make one that may not", figures, way_out)
     if rights.trade is False:
-        return Sign("keys", Health.BAD, "the key may not trade on the spot market", figures)
+        way_out = "grant the key spot trading at the exchange, and nothing else"
+        return Sign("keys", Health.BAD, "the key may not trade on the spot market", figures, way_out)
     if rights.withdraw is None:
         text = "the exchange does not tell whether the key may withdraw"
         if confirmed:
             return Sign("keys", Health.GOOD, f"{text}; confirmed by venue.key_rights_confirmed", figures)
-        return Sign("keys", Health.BAD, f"{text}: look yourself, then set venue.key_rights_confirmed = true", figures)
+        way_out = "look at the exchange that it may not, then set venue.key_rights_confirmed = true"
+        return Sign("keys", Health.BAD, f"{text}: look yourself", figures, way_out)
     return Sign("keys", Health.GOOD, f"the key may trade and not withdraw; {len(balances)} coins held", figures)
 
 
@@ -159,7 +187,8 @@ async def look_at_symbols(symbols: Sequence[str], instruments: Mapping[str, Inst
         "unknown": unknown,
     }  # fmt: skip
     if not symbols:
-        return Sign("symbols", Health.BAD, "no symbol of the universe is listed", figures)
+        way_out = "name symbols that the exchange lists in universe.symbols, as BTC/USDT, or patterns, as */USDT"
+        return Sign("symbols", Health.BAD, "no symbol of the universe is listed", figures, way_out)
     text = f"{len(symbols)} in the universe, {len(halted)} not trading"
     if asked:
         text += f", {len(refused)} of {len(asked)} test orders refused"
@@ -170,17 +199,25 @@ async def look_at_symbols(symbols: Sequence[str], instruments: Mapping[str, Inst
         break  # one is enough to go on; the figures name them all
     none_left = len(halted) == len(symbols) or (asked and len(refused) == len(asked))
     health = Health.BAD if none_left else Health.LOOK if halted or refused or unknown else Health.GOOD
-    return Sign("symbols", health, text, figures)
+    way_out = ""
+    if refused:
+        way_out = "see what the exchange says of the first: the key's rights, its list of symbols, or the symbol itself"
+    elif halted:
+        way_out = "leave them out (universe.exclude), or wait: the run enters them when they trade again"
+    elif unknown:
+        way_out = "ask again: the exchange did not answer, or has no trial of orders and the flags are all there is"
+    return Sign("symbols", health, text, figures, way_out)
 
 
 def look_at_money(balance: Decimal | None, currency: str, least: Decimal | None) -> Sign:
     """Look whether there is enough for one entry."""
+    way_out = f"move {currency} to the spot account; until then the run can only close what it holds"
     if balance is None:
-        return Sign("money", Health.LOOK, f"no {currency} on the account", {"free": "0"})
+        return Sign("money", Health.LOOK, f"no {currency} on the account", {"free": "0"}, way_out)
     figures = {"free": canonical(balance), "entry": canonical(least) if least is not None else None}
     if least is not None and balance < least:
-        text = f"{canonical(balance)} {currency} free, one entry is {canonical(least)}"
-        return Sign("money", Health.LOOK, text, figures)
+        text = f"{canonical(balance)} {currency} free, the least order is {canonical(least)}"
+        return Sign("money", Health.LOOK, text, figures, way_out)
     return Sign("money", Health.GOOD, f"{canonical(balance)} {currency} free", figures)
 
 
@@ -189,6 +226,8 @@ async def asked(name: str, question: Callable[[], Awaitable[Sign]]) -> Sign:
     try:
         return await question()
     except VenueRefused as error:
-        return Sign(name, Health.BAD, f"the exchange said no: {error}", {"code": error.code})
+        way_out = "the code says why: mostly the key, its rights, or this machine's address at the exchange"
+        return Sign(name, Health.BAD, f"the exchange said no: {error}", {"code": error.code}, way_out)
     except TradecoreError as error:
-        return Sign(name, Health.BAD, f"no answer: {error}", {})
+        way_out = "see whether the exchange is up and this machine reaches it, then ask again"
+        return Sign(name, Health.BAD, f"no answer: {error}", {}, way_out)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from tradecore.app.doctor import (
@@ -50,12 +52,15 @@ def examine(prepared: Prepared, folder: Path) -> Sequence[Sign]:
     try:
         keys = read_keys(settings, prepared.options.env) if live else ApiKeys()
     except UsageError as error:
-        signs.append(Sign("keys", Health.BAD, str(error), {}))
-        return signs
+        way_out = "name where it is: env:NAME, file:PATH or credential:NAME, and put it there"
+        signs.append(Sign("keys", Health.BAD, str(error), {}, way_out))
+        # what needs no key can be asked all the same
+        prepared, keys = _without_keys(prepared), ApiKeys()
+        settings = prepared.settings
     try:
         began_ms = epoch_ms(settings)
     except RetryableVenueError as error:
-        signs.append(Sign("clock", Health.BAD, f"no answer: {error}", {}))
+        signs.append(Sign("clock", Health.BAD, f"no answer: {error}", {}, "start the server that venue.base_url names"))
         return signs
     loop = MarketLoop(settings.run.scale)
     signs += run(_ask_exchange(prepared, LoopClock(loop, began_ms), keys), loop)
@@ -68,7 +73,8 @@ def look_at_plan(prepared: Prepared) -> Sign:
     barred = [one for one in found if one.severity is Severity.IMPOSSIBLE]
     health = Health.BAD if barred else Health.LOOK if found else Health.GOOD
     text = "; ".join(f"{one.code}: {one.text}" for one in found) or "nothing in the settings contradicts itself"
-    return Sign("settings", health, text, {"findings": [one.code for one in found]})
+    way_out = "; ".join(dict.fromkeys(f"{one.code}: {one.way_out}" for one in found))
+    return Sign("settings", health, text, {"findings": [one.code for one in found]}, way_out)
 
 
 def look_at_store(place: str | Path) -> Sign:
@@ -83,7 +89,8 @@ def look_at_store(place: str | Path) -> Sign:
         with open_reader(place) as reader:
             last, lease = reader.last_run(), reader.lease()
     except (SchemaMismatch, StateFolderError, StoreError) as error:
-        return Sign("store", Health.BAD, str(error), {"exists": True})
+        way_out = "do what it says, or name a new folder with --state: a store of another kind is never written to"
+        return Sign("store", Health.BAD, str(error), {"exists": True}, way_out)
     number = last.number if last is not None else 0
     text, figures = f"schema fits, {number} runs so far", {"exists": True, "runs": number}
     if lease is None:
@@ -91,7 +98,15 @@ def look_at_store(place: str | Path) -> Sign:
     held = bool(lease.left_ms(SystemClock().now_ms())) and not is_gone(lease.holder, this_process())
     figures |= {"epoch": lease.epoch, "held": held}
     writer = f"{lease.shown} writes it" if held else "nobody writes it"
-    return Sign("store", Health.LOOK if held else Health.GOOD, f"{text}; {writer}, epoch {lease.epoch}", figures)
+    health, way_out = (Health.LOOK, "end that run first, or name another folder") if held else (Health.GOOD, "")
+    return Sign("store", health, f"{text}; {writer}, epoch {lease.epoch}", figures, way_out)
+
+
+def _without_keys(prepared: Prepared) -> Prepared:
+    """The same run as it could be on paper: with what the exchange tells everybody."""
+    settings = prepared.settings
+    public = settings.model_copy(update={"run": settings.run.model_copy(update={"mode": "paper"})})
+    return prepared._replace(resolved=dataclasses.replace(prepared.resolved, settings=public))
 
 
 async def _ask_exchange(prepared: Prepared, clock: LoopClock, keys: ApiKeys) -> list[Sign]:
@@ -106,7 +121,13 @@ async def _ask_exchange(prepared: Prepared, clock: LoopClock, keys: ApiKeys) -> 
         used = settings.limiter.requests_per_minute - limiter.left
         text = f"{limiter.left} of {settings.limiter.requests_per_minute} a minute left, {used} used by this look"
         health = Health.LOOK if limiter.left < settings.limiter.requests_per_minute / 2 else Health.GOOD
-        signs.append(Sign("requests", health, text, {"left": limiter.left, "used": used}))
+        way_out = ""
+        if health is not Health.GOOD:
+            way_out = (
+                "find out who else asks the exchange from this address; if nobody does, set "
+                "limiter.requests_per_minute to what it allows"
+            )
+        signs.append(Sign("requests", health, text, {"left": limiter.left, "used": used}, way_out))
         return signs
     finally:
         await exchange.data.close()
@@ -119,6 +140,7 @@ async def _ask_exchange(prepared: Prepared, clock: LoopClock, keys: ApiKeys) -> 
 
 def _questions(prepared: Prepared, clock: LoopClock, exchange: Exchange) -> Sequence[Awaitable[Sign]]:
     settings, data, venue = prepared.settings, exchange.data, exchange.venue
+    minima: list[Decimal] = []
 
     async def symbols() -> Sign:
         instruments = await data.instruments()
@@ -127,14 +149,15 @@ def _questions(prepared: Prepared, clock: LoopClock, exchange: Exchange) -> Sequ
         named = [item.symbol for item in instruments.values() if universe.fits(item)]
         chosen = choose(instruments, await data.quotes(named), universe._replace(most=wanted.count))
         # a run would leave out what is not trading; somebody who wrote its name wants to know
+        minima.extend(instruments[symbol].min_notional_quote for symbol in chosen)
         shut = set(wanted.symbols) & set(named) - set(chosen)
         return await look_at_symbols([*chosen, *sorted(shut)], instruments, venue)
 
     questions = [
-        asked("latency", lambda: look_at_latency(data, clock)),
+        asked("latency", lambda: look_at_latency(data, clock, settings.venue.receive_window_ms)),
         asked(
             "clock",
-            lambda: look_at_clock(data, clock, settings.venue.clock_error_ms, settings.venue.receive_window_ms),
+            lambda: look_at_clock(data, clock, settings.venue.clock_error_ms),
         ),
         asked("symbols", symbols),
     ]
@@ -142,7 +165,8 @@ def _questions(prepared: Prepared, clock: LoopClock, exchange: Exchange) -> Sequ
 
         async def money() -> Sign:
             balance = (await venue.balances()).get(settings.account.currency)
-            return look_at_money(balance.free if balance is not None else None, settings.account.currency, None)
+            free = balance.free if balance is not None else None
+            return look_at_money(free, settings.account.currency, min(minima, default=None))
 
         questions.append(asked("keys", lambda: look_at_keys(venue, settings.venue.key_rights_confirmed)))
         questions.append(asked("money", money))

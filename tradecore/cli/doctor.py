@@ -55,7 +55,7 @@ def doctor(
                 "findings": [
                     {
                         "name": sign.name, "health": _WORDS[sign.health].lower(), "text": sign.text,
-                        "figures": dict(sign.figures),
+                        "figures": dict(sign.figures), "way_out": sign.way_out,
                     }
                     for sign in signs
                 ],
@@ -65,5 +65,9 @@ def doctor(
         shown = table("question", "health", "answer", wide=("answer",))
         for sign in signs:
             shown.add_row(sign.name, _WORDS[sign.health], sign.text)
-        console().print(shown)
+        out = console()
+        out.print(shown)
+        for sign in signs:
+            if sign.way_out and sign.health:
+                out.print(f"{sign.name}: {sign.way_out}", soft_wrap=True)
     context.exit(int(worst))

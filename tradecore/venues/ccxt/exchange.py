@@ -55,6 +55,10 @@ def watched(base: type[Any], clock: Clock, offset: ClockOffset, ways: Ways, keys
         def __repr__(self) -> str:
             return f"Watched({self.id})"
 
+        def log(self, *told: Any) -> None:
+            # where somebody has made ccxt verbose it prints what it sends, the key among it
+            super().log(*(keys.scrub(str(one)) for one in told))
+
         def milliseconds(self) -> int:
             return clock.now_ms() + offset.offset_ms
 
