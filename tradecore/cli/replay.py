@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tradecore.engine.differences import Compared
     from tradecore.engine.replaying import Rebuilt, RebuiltRun
     from tradecore.journal.verify import Verified
-    from tradecore.model.events import BookedEvent
+    from tradecore.model.events import BookedEvent, StoreBehind
     from tradecore.store.kept import KeptStore
 
 EXIT_DIFFERENT = 1
@@ -86,7 +86,7 @@ def _replay(kept: Kept, wanted: str, decide: Callable[[str, Rebuilt], Redecided]
         SettingsError: If there is no such run.
         DataError: If there is no journal.
     """
-    from tradecore.engine.comparing import Comparison
+    from tradecore.engine.comparing import Comparison, still_held
     from tradecore.errors import DataError, SettingsError
     from tradecore.journal.booked import read_booked
     from tradecore.journal.verify import verify
@@ -99,7 +99,7 @@ def _replay(kept: Kept, wanted: str, decide: Callable[[str, Rebuilt], Redecided]
     pick = _Pick(wanted)
     broken = ""
     with open_kept(kept.store) as store:
-        events = _settled(kept, journal, store, read_booked(journal))
+        events = _settled(kept, journal, store, still_held(read_booked(journal), _found_behind(journal)))
         verified = verify(journal)
         comparison = Comparison(store)
         try:
@@ -114,6 +114,17 @@ def _replay(kept: Kept, wanted: str, decide: Callable[[str, Rebuilt], Redecided]
     run = rebuilt.runs[-1] if rebuilt.runs else None
     redecided = decide(run.run_id, rebuilt) if decide is not None and run is not None and not broken else None
     return Replayed(verified, rebuilt, run, compared, whole, broken, redecided)
+
+
+def _found_behind(journal: Path) -> list[StoreBehind]:
+    """Starts that found the store behind; none where a damaged line is in the way, which is told where it is met."""
+    from tradecore.errors import DataError
+    from tradecore.journal.read import decode, read_journal
+
+    try:
+        return [decode(line).event for line in read_journal(journal, kinds=("store_behind",))]
+    except DataError:
+        return []
 
 
 def _settled(kept: Kept, journal: Path, store: KeptStore, events: Iterator[BookedEvent]) -> Iterator[BookedEvent]:

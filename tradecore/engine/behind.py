@@ -12,13 +12,14 @@ from itertools import groupby
 from tradecore.engine.desk import Desk, Transaction, ids_of
 from tradecore.engine.evidence import attempt_event
 from tradecore.engine.holding import close_if_unsellable
-from tradecore.model.events import TradingStateChanged
+from tradecore.model.events import IntentCleared, IntentCreated, OrderDone, StoreBehind, TradingStateChanged
 from tradecore.model.intent import Intent, IntentRow, IntentState
 from tradecore.model.lost import OPENING_DUE, STORE_BEHIND, Behind, LostOrder
 from tradecore.model.order import Attempt, AttemptState, Outcome
 from tradecore.model.portfolio import TradingState
 from tradecore.model.reasons import Reason
 from tradecore.model.records import Memory, TradingRecord
+from tradecore.model.units import ZERO, times
 
 _DETAIL = "told by the journal, missing from the store"
 _S = AttemptState
@@ -50,16 +51,18 @@ class Rediscovery:
         now = desk.clock.now_ms()
         taken, left = 0, 0
         async with desk.transaction() as work:
+            # first, so that it carries the number above the journal's mark
+            work.tell(StoreBehind(behind.store, behind.journal, len(behind.orders), 0))
             for _, group in groupby(sorted(behind.orders, key=_of_intent), key=_of_intent):
                 found = self._take(work, list(group), now)
                 taken, left = taken + found[0], left + found[1]
+            work.events[0] = desk.stamp(StoreBehind(behind.store, behind.journal, taken, left))
             text = f"{behind.text}: {_told(taken, left)}"
             old = desk.books.trading
             work.put(Memory(STORE_BEHIND, text, now), *([Memory(OPENING_DUE, "yes", now)] if fresh else ()))
             if old.state is not TradingState.HALTED:
                 work.put(TradingRecord(TradingState.REDUCING, "core", f"{STORE_BEHIND}: {text}", now))
             state = old.state if old.state is TradingState.HALTED else TradingState.REDUCING
-            # an event in any case: it carries the sequence over the journal's mark
             work.tell(TradingStateChanged(str(old.state), str(state), "core", f"{STORE_BEHIND}: {text}", None))
         desk.alert(STORE_BEHIND, "critical", f"{text}; entries stop until an operator resumes")
 
@@ -73,6 +76,7 @@ class Rediscovery:
                 return 0, len(orders)
             row = IntentRow(intent, IntentState.CANCELED, reason=Reason.STORE_BEHIND, detail=_DETAIL, ended_ms=now_ms)
             work.put(row)
+            _tell_intent(work, row, len(orders), now_ms)
         stored = {attempt.client_order_id: attempt for attempt in desk.store.attempts_of(intent_id)}
         taken = 0
         for order in sorted(orders, key=lambda one: one.attempt.number):
@@ -110,6 +114,13 @@ class Rediscovery:
     def _put(self, work: Transaction, intent: Intent, attempt: Attempt) -> None:
         work.put(attempt)
         work.tell(attempt_event(attempt, _DETAIL), ids_of(intent, attempt))
+        if attempt.state is _S.SETTLED:
+            wait = (attempt.settled_ms or 0) - (attempt.sent_ms or attempt.prepared_ms)
+            done = OrderDone(
+                attempt.symbol, str(attempt.side), attempt.number, str(attempt.outcome), ZERO, ZERO, None,
+                attempt.code, wait,
+            )  # fmt: skip
+            work.tell(done, ids_of(intent, attempt))
 
     async def close_emptied(self) -> None:
         """Close positions that lost exits had sold: their intents have ended, and no exit of ours will close them."""
@@ -123,6 +134,25 @@ class Rediscovery:
                     current = work.position(position.position_id)
                     if current is not None:
                         close_if_unsellable(desk, work, current, current.close_reason or Reason.STORE_BEHIND)
+
+
+def _tell_intent(work: Transaction, row: IntentRow, orders: int, now_ms: int) -> None:
+    """Tell an intent again, and its end: what was told of it before holds no longer."""
+    i = row.intent
+    work.tell(
+        IntentCreated(
+            i.symbol, str(i.side), i.quantity, i.price, i.price_cap, times(i.quantity, i.price), i.constraint,
+            i.signal.plugin, i.reduces, i.signal.reason, i.position_id or "", i.expires_ms,
+        ),
+        ids_of(i),
+    )  # fmt: skip
+    work.tell(
+        IntentCleared(
+            i.symbol, str(i.side), str(row.state), str(row.reason), row.detail, i.quantity, ZERO, orders,
+            now_ms - i.created_ms,
+        ),
+        ids_of(i),
+    )  # fmt: skip
 
 
 def _of_intent(order: LostOrder) -> str:

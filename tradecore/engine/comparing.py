@@ -6,13 +6,13 @@ Events, fills and ledger legs are never changed once written, so they are compar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from tradecore.engine.differences import Compared, Differences, Kept, text_of
 from tradecore.engine.replaying import Rebuilt
 from tradecore.engine.standing import Standing
-from tradecore.model.events import BookedEvent, LedgerEntry, OrderFill, kind_of
+from tradecore.model.events import BookedEvent, LedgerEntry, OrderFill, StoreBehind, kind_of
 
 MASKED: Final = "***"
 """Where a secret stood the journal's text says nothing."""
@@ -25,6 +25,16 @@ def rebuild(events: Iterable[BookedEvent]) -> Rebuilt:
     for booked in events:
         rebuilt.take(booked)
     return rebuilt
+
+
+def still_held(events: Iterable[BookedEvent], behind: Iterable[StoreBehind]) -> Iterator[BookedEvent]:
+    """Leave out what a store had lost when a start found it behind its journal: it was told, and holds no longer.
+
+    Args:
+        behind: All such findings of the journal.
+    """
+    lost = [range(one.store + 1, one.journal + 1) for one in behind]
+    return (booked for booked in events if not any(booked.sequence in gone for gone in lost))
 
 
 class Comparison:
@@ -72,6 +82,9 @@ class Comparison:
     def take(self, booked: BookedEvent) -> None:
         """Compare one event and what it reports, then rebuild with it."""
         sequence, expected = booked.sequence, self.rebuilt.sequence + 1
+        mended = booked.stamped.event
+        if isinstance(mended, StoreBehind) and mended.store == self.rebuilt.sequence:
+            expected = mended.journal + 1  # what was told between the two holds no longer, and is not taken
         if self.rebuilt.events and sequence != expected:
             back = "the store was put back to an earlier state" if sequence < expected else "events are missing"
             self._found.differs(sequence, "event sequence", f"{sequence}, {back}", str(expected), "journal")

@@ -114,6 +114,20 @@ class SessionStarted(NamedTuple):
     version: str
 
 
+@event_kind("store_behind", Taxonomy.AUDIT, booked=True)
+class StoreBehind(NamedTuple):
+    """A start found the store behind its journal: what was told between the two numbers holds no longer (F34)."""
+
+    store: int
+    """Sequence of the newest event that the store held; 0 for an empty one."""
+    journal: int
+    """Sequence of the newest event that had been told."""
+    orders: int
+    """Orders that were told and lost, taken up again and read at the venue."""
+    unknown: int
+    """Lost orders of intents that nobody knows."""
+
+
 @event_kind("session_ended", Taxonomy.AUDIT, booked=True)
 class SessionEnded(NamedTuple):
     """A run ended; the phases that failed, if any (R24)."""
