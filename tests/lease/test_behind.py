@@ -7,7 +7,9 @@ import shutil
 import sqlite3
 
 import pytest
+from click.testing import CliRunner
 
+from tradecore.cli.main import main
 from tradecore.errors import DataError, SchemaMismatch, StateFolderError, StoreError
 from tradecore.model.events import AlertFired, DuplicateOrderFound, SessionStarted, TradingStateChanged
 from tradecore.model.order import ATTEMPT_LIVE, AttemptState
@@ -58,6 +60,13 @@ def named(played):
     return alarm.text
 
 
+def proven(folder):
+    """Journal and store say the same, and the books add up."""
+    for command in (["replay", "latest"], ["ledger", "check"]):
+        done = CliRunner().invoke(main, [*command, "--state", str(folder)])
+        assert done.exit_code == 0, (folder.name, done.output)
+
+
 ROUND_TRIP = ((IOC, "20", 2_000),)
 
 
@@ -84,6 +93,7 @@ def test_f34_every_older_copy_of_a_round_trip_is_found_out_and_mended(tmp_path):
         assert len(played.truth.orders) == len(truth.orders), "a signal of before was sent again"
         assert [p.quantity for p in played.records.positions if p.state != "CLOSED"] == [], old.name
         assert played.records.balances.get(("assets", "AAA"), 0) == played.truth.total("AAA"), old.name
+        proven(folder)
         tried += 1
     assert tried > 5
 
@@ -164,6 +174,7 @@ def test_f34_a_deleted_store_is_made_anew_from_journal_and_venue(tmp_path, leave
     assert played.summary["unexplained_drift"] == "0"
     assert played.summary["pending"] == []
     assert played.records.balances == before.records.balances
+    proven(whole)
     assert len(played.truth.orders) == len(before.truth.orders)
 
     def ends(one):
@@ -249,3 +260,4 @@ def test_inv22_a_mending_start_that_is_killed_is_finished_by_the_next(tmp_path, 
         assert [p.state for p in played.records.positions] == ["CLOSED"], moment.name
         assert (played.summary["pending"], played.summary["unexplained_drift"]) == ([], "0"), moment.name
         assert [a for a in played.records.attempts if a.state in ATTEMPT_LIVE] == [], moment.name
+        proven(moment)
