@@ -110,3 +110,83 @@ async def test_nothing_blocks_the_loop_while_a_server_hangs(server, telegram):
     assert isinstance(sending.exception(), Unreachable)
     assert longest < 0.25
     await api.close()
+
+
+MESSAGE = {
+    "message_id": 1, "date": 1_700_000_000, "text": "/halt", "chat": {"id": 5, "type": "private"},
+    "from": {"id": 5, "is_bot": False, "first_name": "X"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"update_id": 7},
+        {"update_id": 7, "message": None},
+        {"update_id": 7, "message": []},
+        {"update_id": 7, "message": {}},
+        {"update_id": 7, "message": MESSAGE | {"date": 10**30}},
+        {"update_id": 7, "message": MESSAGE | {"date": "now"}},
+        {"update_id": 7, "message": MESSAGE | {"date": None}},
+        {"update_id": 7, "message": MESSAGE | {"chat": 5}},
+        {"update_id": 7, "message": MESSAGE | {"chat": {"id": "5"}}},
+        {"update_id": 7, "message": MESSAGE | {"from": {"id": 10**40, "is_bot": False}}},
+        {"update_id": 7, "message": MESSAGE | {"from": {"id": True, "is_bot": False}}},
+        {"update_id": 7, "message": MESSAGE | {"from": {"id": -5, "is_bot": False}}},
+        {"update_id": 7, "edited_message": MESSAGE | {"edit_date": 1_700_000_001}},
+        {"update_id": 7, "channel_post": MESSAGE},
+        {"update_id": 7, "business_message": MESSAGE},
+        {"update_id": 7, "callback_query": {"id": "1", "from": MESSAGE["from"], "message": MESSAGE, "data": "/halt"}},
+        {"update_id": 7, "inline_query": {"id": "1", "from": MESSAGE["from"], "query": "/halt", "offset": ""}},
+    ],
+)
+async def test_f42_an_update_of_another_shape_is_nobodys_and_hides_no_other(server, telegram, update):
+    api = api_of(server, telegram.token)
+    server.faults["getUpdates"] = deque([(200, {"ok": True, "result": [update, {"update_id": 8, "message": MESSAGE}]})])
+    odd, good = await api.updates(None, 1)
+    assert (odd.update_id, odd.user_id, odd.own_words) == (7, 0, False)
+    assert (good.update_id, good.user_id, good.text, good.own_words) == (8, 5, "/halt", True)
+    await api.close()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"edit_date": 1_700_000_001}, {"forward_date": 1}, {"from": {"id": 5, "is_bot": True}}, {"from": {"id": 5}},
+     {"sender_chat": {}}, {"text": 7}, {"text": None, "caption": "/halt"}],
+)  # fmt: skip
+async def test_f42_a_message_that_is_not_plainly_his_own_words_is_not_taken_for_them(server, telegram, more):
+    api = api_of(server, telegram.token)
+    found = {"ok": True, "result": [{"update_id": 8, "message": MESSAGE | more}]}
+    server.faults["getUpdates"] = deque([(200, found)])
+    (one,) = await api.updates(None, 1)
+    assert not (one.own_words and one.text)
+    await api.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [[], 7, None, {"ok": True}, {"ok": True, "result": 5}, {"ok": False}, {"ok": True, "result": {"update_id": 1}}],
+)
+async def test_f42_an_answer_of_another_shape_is_an_outage_and_ends_nothing(server, telegram, answer):
+    api = api_of(server, telegram.token)
+    for method, call in (("getUpdates", lambda: api.updates(None, 1)), ("getMe", api.open)):
+        server.faults[method] = deque([(200, answer)])
+        with pytest.raises(Unreachable):
+            await call()
+    server.faults["getUpdates"] = deque([(200, {"ok": True, "result": [5, None, {}, {"update_id": "x"}, [1]]})])
+    assert await api.updates(None, 1) == []
+    await api.close()
+
+
+@pytest.mark.parametrize(
+    "result", [True, {}, [], {"message_id": "x"}, None, {"date": 10**30, "message_id": 1, "chat": 5}]
+)
+async def test_f42_a_message_that_was_taken_in_odd_words_is_not_sent_again(server, telegram, result):
+    api = api_of(server, telegram.token)
+    server.faults["sendMessage"] = deque([(200, {"ok": True, "result": result})])
+    await api.send(7, "text")
+    for answer in ({"ok": False}, {"result": True}, []):
+        server.faults["sendMessage"] = deque([(200, answer)])
+        with pytest.raises(Unreachable):
+            await api.send(7, "text")
+    await api.close()

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import sqlite3
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
@@ -14,10 +15,15 @@ from tradecore_notify_telegram.people import Confirmations, Gate, Wish
 from tradecore_notify_telegram.port import Incoming
 from tradecore_notify_telegram.receiver import Receiver
 
+from tradecore import Because, Blocked
 from tradecore.channels.line import Throttled, Unreachable, WrongToken
 from tradecore.channels.sender import Health
 from tradecore.clocks.loop import MarketLoop
 from tradecore.clocks.loop import run as run_on
+from tradecore.model.lock import Lock
+from tradecore.model.portfolio import TradingState
+from tradecore.model.position import Position
+from tradecore.model.records import TradingRecord
 from tradecore.testing.operating import Asked, StandInOperate
 
 VIEWER, KEEPER, OWNER, STRANGER = 11, 22, 33, 66
@@ -398,3 +404,228 @@ def test_updates_are_taken_once_also_by_the_next_process(tmp_path):
     assert not again.take(10, 3_000)
     assert again.newest_update() == (10, 1_000)
     again.close()
+
+
+# Ways around what asks back ------------------------------------------------------------------------------------
+
+
+def record(state, expires_ms=None):
+    return TradingRecord(state, "breaker", "losses", 0, expires_ms)
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "asks_back"),
+    [
+        (record(TradingState.ACTIVE), "/halt 1s", False),
+        (record(TradingState.HALTED), "/halt 1s", True),
+        (record(TradingState.HALTED), "/reduce 1s", True),
+        (record(TradingState.REDUCING), "/halt 10m", True),
+        (record(TradingState.HALTED), "/halt", False),
+        (record(TradingState.HALTED), "/reduce for good", False),
+        (record(TradingState.HALTED, 600_000), "/halt 5m", True),
+        (record(TradingState.HALTED, 600_000), "/halt 10m", False),
+        (record(TradingState.HALTED, 600_000), "/halt 2h", False),
+    ],
+)
+def test_f42_a_short_halt_opens_no_entries_for_somebody_who_did_not_say_it_twice(state, text, asks_back):
+    room = Room()
+    room.operate.state = state
+    reply = room.say(KEEPER, text)
+    assert ("would open again sooner" in reply) is asks_back
+    assert len(room.asked) == (0 if asks_back else 1)
+    if asks_back:
+        assert room.say(KEEPER, f"/confirm {room.code(reply)}").endswith("written down")
+        assert len(room.asked) == 1
+
+
+def test_r54_stop_release_and_unlock_ask_back_and_reach_the_core():
+    room = Room()
+    for user, text in (
+        (OWNER, "/stop for today"), (KEEPER, "/release size_fixed.size"), (KEEPER, "/release size_fixed mended"),
+        (KEEPER, "/unlock btc/usdt"), (KEEPER, "/unlock * calm again"), (KEEPER, "/unlock ALL"),
+    ):  # fmt: skip
+        reply = room.say(user, text)
+        assert room.say(user, f"/confirm {room.code(reply)}").endswith("written down"), text
+    assert room.asked == [
+        Asked("stop", "", "for today", "33"), Asked("release", "size_fixed.size", "by Telegram", "22"),
+        Asked("release", "size_fixed", "mended", "22"), Asked("unlock", "BTC/USDT", "by Telegram", "22"),
+        Asked("unlock", "*", "calm again", "22"), Asked("unlock", "all", "by Telegram", "22"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["/release", "/release A", "/release ../x", "/release a.b.c", "/release x;y", "/unlock", "/unlock BTC",
+     "/unlock **", "/forceexit *", "/why *", "/release " + "a" * 80],
+)  # fmt: skip
+def test_f42_arguments_of_another_form_are_not_asked_back(text):
+    room = Room()
+    assert "usage" in room.say(OWNER, text)
+    assert room.confirmations._pending == {}
+
+
+def test_stop_says_what_it_leaves_behind():
+    room = Room()
+    place = Position("p", "A/USDT", "w", "", Decimal(1), Decimal(1), T0, 1, Decimal(1), Decimal(1))
+    room.operate.account = room.operate.account._replace(positions=(place,))
+    assert "1 positions are left to themselves" in room.say(OWNER, "/stop")
+
+
+def test_f42_a_code_is_for_its_own_wish_and_for_who_may_do_it():
+    room = Room()
+    resume = room.code(room.say(OWNER, "/resume"))
+    stop = room.code(room.say(OWNER, "/stop"))
+    assert "no such code" in room.say(OWNER, f"/confirm {resume}")
+    room.say(OWNER, f"/confirm {stop}")
+    assert [one.verb for one in room.asked] == ["stop"]
+    # a role that was lowered meanwhile, as by a profile that was changed, confirms nothing above it
+    code = room.code(room.say(OWNER, "/forceexit all"))
+    room.gate._people = PEOPLE | {OWNER: "control"}
+    assert "needs the role money" in room.say(OWNER, f"/confirm {code}")
+    assert [one.verb for one in room.asked] == ["stop"]
+
+
+@pytest.mark.parametrize("slept_s", [60, 3_600, -60])
+def test_f42_a_code_does_not_outlive_a_machine_that_slept_or_a_clock_that_was_set(slept_s):
+    room = Room()
+    now_ms = [T0]
+    room.confirmations._wall_ms = lambda: now_ms[0]
+    code = room.code(room.say(OWNER, "/forceexit all"))
+    now_ms[0] += slept_s * 1_000  # the wall went on, the machine's own seconds did not
+    assert "too late" in room.say(OWNER, f"/confirm {code}")
+    assert room.asked == []
+
+
+# Ways to keep the right ones out -------------------------------------------------------------------------------
+
+
+def test_f42_a_long_answer_to_one_holds_up_no_halt_of_another(telegram):
+    room = Room()
+
+    class Slow(StandInOperate):
+        async def why(self, symbol="", span_ms=0):
+            await asyncio.sleep(300)
+            return self.because
+
+    room.operate = room.answering._operate = Slow()
+    outbox = Notebook(None, int)
+
+    def write(line):
+        for _ in range(15):
+            line.write(VIEWER, "/why", sent_ms=T0)
+        line.write(KEEPER, "/halt", sent_ms=T0)
+
+    moments = []
+    later = [(1, write), (4, lambda line: moments.append(list(room.asked)))]
+    receive(telegram, outbox, room, 400, later=later)
+    assert [one.verb for one in moments[0]] == ["halt"]
+    texts = [one.text for one in outbox.waiting(VIEWER, 50)]
+    assert sum("still looking" in text for text in texts) == 14
+    assert sum("candidates" in text for text in texts) == 1
+
+
+def test_f42_answers_under_way_end_with_the_receiver(telegram):
+    room = Room()
+    ended = []
+
+    class Stuck(StandInOperate):
+        async def ask(self, verb, argument, *, reason, actor):
+            try:
+                await asyncio.sleep(10_000)
+            finally:
+                ended.append(verb)
+
+    room.answering._operate = Stuck()
+    outbox = Notebook(None, int)
+
+    def write(line):
+        for user in (KEEPER, OWNER):
+            for _ in range(18):
+                line.write(user, "/halt", sent_ms=T0)
+
+    receive(telegram, outbox, room, 60, later=[(1, write)])
+    assert ended == ["halt"] * 20
+    texts = [one.text for user in (KEEPER, OWNER) for one in outbox.waiting(user, 50)]
+    assert texts == ["too much is under way, nothing was done: send it again"] * 16
+
+
+def test_f42_a_flood_of_strangers_pushes_out_no_note_of_a_command(telegram):
+    room, outbox = Room(), Notebook(None, int)
+
+    def flood(line):
+        line.write(OWNER, "/halt", update_id=50, sent_ms=T0)
+        for number in range(5_000):
+            line.write(STRANGER, "/forceexit all", update_id=100 + number, sent_ms=T0)
+        line.write(OWNER, "/halt", update_id=50, sent_ms=T0)
+
+    _, receiver, _ = receive(telegram, outbox, room, 5, later=[(1, flood)])
+    assert len(room.asked) == 1
+    assert (receiver.acted, receiver.repeated) == (1, 1)
+    assert outbox.newest_update()[0] == 50
+
+
+def test_f42_replayed_updates_use_up_nobodys_number_of_messages(telegram):
+    room, outbox = Room(), Notebook(None, int)
+
+    def attack(line):
+        for _ in range(100):
+            line.write(OWNER, "/status", update_id=70, sent_ms=T0)
+        line.write(OWNER, "/halt", update_id=71, sent_ms=T0)
+
+    receive(telegram, outbox, room, 5, later=[(1, attack)])
+    assert [one.verb for one in room.asked] == ["halt"]
+
+
+@pytest.mark.parametrize("step_s", [-400 * 86_400, 400 * 86_400, -90, 90])
+def test_f42_a_wall_clock_that_is_set_neither_repeats_nor_deafens(telegram, step_s):
+    """The next update that is wanted comes from what was received, not from when."""
+    room, outbox = Room(), Notebook(None, int)
+
+    def write(line):
+        line.write(OWNER, "/status", sent_ms=room.wall_ms())
+
+    def step(line):
+        room.now_s += step_s
+
+    later = [(1, write), (2, step), (3, write), (4, write)]
+    line, receiver, _ = receive(telegram, outbox, room, 6, later=later)
+    assert receiver.acted == 3
+    assert line.asked[-1][2] == 104
+    assert len(line.asked) < 130  # a poll takes no time here: one each 50 ms
+
+
+def test_f42_updates_that_go_back_are_heard_and_nothing_is_done_twice(telegram):
+    room, outbox = Room(), Notebook(None, int)
+    orders = [900, 20, 900, 21, 20]
+
+    def write(line):
+        for update_id in orders:
+            line.write(OWNER, "/halt", update_id=update_id, sent_ms=T0)
+
+    _, receiver, _ = receive(telegram, outbox, room, 5, later=[(1, write)])
+    assert len(room.asked) == 3
+    assert receiver.repeated == 2
+
+
+@pytest.mark.parametrize("update_id", [-1, 2**63, 2**70])
+def test_f42_an_id_that_no_file_can_hold_is_taken_for_nothing(telegram, update_id):
+    room, outbox = Room(), Notebook(None, int)
+    receive(
+        telegram, outbox, room, 5,
+        later=[(1, lambda line: line.write(OWNER, "/halt", update_id=update_id, sent_ms=T0)),
+               (2, lambda line: line.write(OWNER, "/reduce", update_id=5, sent_ms=T0))],
+    )  # fmt: skip
+    assert [one.verb for one in room.asked] == ["reduce"]
+
+
+def test_f42_symbols_and_names_of_others_make_no_lines_of_their_own():
+    room = Room()
+    evil = "A/USDT\n99 BTC/USDT from 1\u202e/forceexit"
+    place = Position("p", evil, "w", "", Decimal(1), Decimal(1), T0, 1, Decimal(1), Decimal(1))
+    lock = Lock(evil, "r", "p", 9, "r", 0)
+    room.operate.account = room.operate.account._replace(positions=(place,), locks=(lock,))
+    room.operate.held = {evil: "fault"}
+    room.operate.because = Because(0, 1, 10, 1, (Blocked(evil, evil, 9),), (Blocked(evil, evil, 9, evil),))
+    assert len(room.say(OWNER, "/positions").splitlines()) == 1
+    assert len(room.say(OWNER, "/status").splitlines()) == 7
+    assert len(room.say(OWNER, "/why").splitlines()) == 5

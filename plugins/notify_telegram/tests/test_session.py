@@ -29,8 +29,8 @@ from tradecore.testing.readme import assert_readme_settings
 
 A, B = "A/USDT", "B/USDT"
 OWNER, CHAT = 33, 77
-SPEED = 800.0
-"""A row of one minute lasts 0.075 s: the first wish comes after half a second, when a busy machine has started."""
+SPEED = 1_000.0
+"""A row of one minute lasts 0.06 s: the first wish comes after a third of a second, when a busy machine has started."""
 
 
 def scene(server, *sets, rows=28, token="env:BOT", env=None):
@@ -211,3 +211,41 @@ def test_f41_a_disk_that_takes_no_outbox_costs_messages_at_most(server, telegram
     played = play_on_the_wall(scene(server, env={"BOT": telegram.token}), tmp_path / "state")
     unharmed(played)
     assert "BUY 1 A/USDT" in server.texts(CHAT)
+
+
+def test_f42_two_programs_with_one_token_are_told_of(server, telegram, tmp_path):
+    conflict = (409, {"ok": False, "description": "Conflict: terminated by other getUpdates request"})
+    server.faults["getUpdates"] = deque([conflict] * 4)
+    played = play_on_the_wall(scene(server, rows=60, env={"BOT": telegram.token}), tmp_path / "state", speed=600.0)
+    unharmed(played)
+    alerts = [one.event for one in played.notes(AlertFired) if one.event.name == "chat_contested"]
+    assert [(one.severity, one.by) for one in alerts] == [("critical", "notify_telegram")]
+
+
+def test_f42_a_token_that_is_revoked_while_it_runs(server, telegram, tmp_path):
+    revoked = (401, {"ok": False, "description": "Unauthorized"})
+
+    def revoke():
+        for method in ("sendMessage", "getUpdates"):
+            server.always[method] = revoked
+
+    played = play_on_the_wall(scene(server, env={"BOT": telegram.token}), tmp_path / "state", (8, revoke))
+    unharmed(played)
+    assert "begins" in server.texts(CHAT)
+    # a wrong token is tried every five minutes: one that is refused is not hammered with
+    assert sum(method == "sendMessage" for method, _ in server.calls) < 8
+    assert sum(method == "getUpdates" for method, _ in server.calls) < 8
+
+
+def test_r54_a_run_is_ended_from_outside_by_somebody_who_says_it_twice(server, telegram, tmp_path):
+    def confirm():
+        code = server.texts(OWNER).rsplit("/confirm ", 1)[1].split()[0]
+        server.write(OWNER, f"/confirm {code}")
+
+    acts = [(14, lambda: server.write(OWNER, "/stop for today")), (30, confirm)]
+    wanted = scene(server, rows=400, env={"BOT": telegram.token})
+    played = play_on_the_wall(wanted, tmp_path / "state", *acts, speed=600.0)
+    assert played.exit_code == 0
+    assert played.summary["ended"] == "for today"
+    assert "positions are left to themselves" in server.texts(OWNER)
+    assert [one.event.actor for one in played.notes(OperatorCommand)] == ["notify_telegram/33"]

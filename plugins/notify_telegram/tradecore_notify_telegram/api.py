@@ -120,6 +120,8 @@ class TelegramApi:
             # taken, and told in words that nobody understands: it must not be sent again and again
             if not self._sending.took:
                 raise
+        if not self._sending.took:
+            raise Unreachable("expected a word that it was taken, found none")
 
     async def updates(self, offset: int | None, wait_s: int) -> Sequence[Incoming]:
         """Wait for messages, read by hand: one that the library cannot read would hide all others behind it."""
