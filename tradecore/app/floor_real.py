@@ -14,7 +14,7 @@ from tradecore.app.account_lock import AccountLock
 from tradecore.app.floor import Floor
 from tradecore.app.plain import twin_plan, venue_timing
 from tradecore.app.prepare import Prepared
-from tradecore.app.secrets import read_secret
+from tradecore.app.secrets import keep_out_of_core_files, read_secret
 from tradecore.clocks.clock import SystemClock
 from tradecore.clocks.ids import SeededChance
 from tradecore.errors import RetryableVenueError
@@ -175,6 +175,8 @@ class RealMaker:
     def __init__(self, prepared: Prepared) -> None:
         live = prepared.settings.run.mode == "live"
         self._keys = read_keys(prepared.settings, prepared.options.env) if live else ApiKeys()
+        if self._keys:
+            keep_out_of_core_files()
 
     @property
     def secrets(self) -> Sequence[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tradecore.app.handing import check_operators, secrets_of
 from tradecore.app.planning import allowed_of, judge, refuse_impossible, world_of
+from tradecore.app.secrets import refuse_shown
 from tradecore.errors import DataError, SettingsError, StateFolderError
 from tradecore.hooks.guest import Guest
 from tradecore.hooks.loader import available, load, require_trading_set
@@ -107,7 +108,9 @@ def prepare(options: Options, *, allow_impossible: bool = False) -> Prepared:
     )
     settings = resolved.settings
     _refuse_what_cannot_run(settings)
+    _refuse_live_by_accident(resolved)
     _refuse_unused(resolved)
+    refuse_shown(resolved)
     guests = load(
         settings.run.plugins, resolved.sections, installed=installed, origin=lambda key: str(resolved.origin_of(key))
     )
@@ -202,6 +205,19 @@ def _refuse_what_cannot_run(settings: Settings) -> None:
             f"venue.trade_account: expected the account's name {account.name!r} to be repeated here before its real "
             f"money is traded, was {venue.trade_account!r}"
         )
+
+
+def _refuse_live_by_accident(resolved: Resolved) -> None:
+    """Trade real money only where a profile names the account: a variable that was left behind starts nothing."""
+    if resolved.settings.run.mode != "live":
+        return
+    named, mode = resolved.origin_of("venue.trade_account"), resolved.origin_of("run.mode")
+    if named.layer != "profile":
+        raise SettingsError(
+            f"venue.trade_account: expected the profile to name the account whose real money is traded, was {named}"
+        )
+    if mode.layer == "environment":
+        raise SettingsError(f"run.mode: expected the profile or the command line to ask for real money, was {mode}")
 
 
 def open_source(settings: Settings) -> RowSource:

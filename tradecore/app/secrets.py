@@ -6,6 +6,7 @@ that systemd hands to the service (``LoadCredential=``), below ``CREDENTIALS_DIR
 
 from __future__ import annotations
 
+import resource
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from tradecore.errors import SettingsError
+from tradecore.settings import Resolved
 
 _FORMS: Final = "env:NAME, file:PATH or credential:NAME"
 _LONGEST: Final = 8_192
@@ -47,6 +49,27 @@ def read_secret(reference: str, key: str, env: Mapping[str, str]) -> SecretStr:
     if not text.strip():
         raise SettingsError(f"{key}: expected a secret in {where}, found nothing")
     return SecretStr(text.strip())
+
+
+def refuse_shown(resolved: Resolved) -> None:
+    """Refuse a password among the arguments of the process: every user of the machine can read them (ps).
+
+    Raises:
+        SettingsError: Without the value.
+    """
+    origin = resolved.origin_of("store.url")
+    url = resolved.settings.store.url.get_secret_value()
+    if origin.layer == "command line" and ":" in url.partition("://")[2].rpartition("@")[0]:
+        raise SettingsError(
+            "store.url: expected no password on the command line, where everybody on this machine can read it; put the "
+            "URL in the variable TRADECORE_STORE__URL or in a profile"
+        )
+
+
+def keep_out_of_core_files() -> None:
+    """Have the system write no core file of this process: its memory holds keys from now on."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _credential(name: str, key: str, env: Mapping[str, str]) -> Path:
