@@ -77,7 +77,7 @@ def test_f34_every_older_copy_of_a_round_trip_is_found_out_and_mended(tmp_path):
     truth = play(story, whole).truth
     assert len(truth.orders) == 2
     tried = 0
-    for old in moments[2:-1]:
+    for old in moments[2:-1:2]:
         if newest(old) == newest(whole):
             continue
         folder = tmp_path / f"again-{old.name}"
@@ -254,7 +254,7 @@ def test_inv22_a_mending_start_that_is_killed_is_finished_by_the_next(tmp_path, 
     play(story, folder, around=lambda store: SnapshotStore(store, folder, kills))
     killed = sorted(kills.iterdir())
     assert len(killed) > 10
-    for moment in killed[::3]:
+    for moment in killed[::5]:
         played = play(story, moment)
         assert played.records.balances == before, moment.name
         assert [p.state for p in played.records.positions] == ["CLOSED"], moment.name

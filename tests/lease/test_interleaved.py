@@ -135,6 +135,6 @@ def test_inv14_no_interleaving_has_two_senders_under_one_epoch():
     run_state_machine_as_test(
         Writers,
         settings=settings(
-            max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )

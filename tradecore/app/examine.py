@@ -95,10 +95,13 @@ def look_at_store(place: str | Path) -> Sign:
     text, figures = f"schema fits, {number} runs so far", {"exists": True, "runs": number}
     if lease is None:
         return Sign("store", Health.GOOD, text, figures)
-    held = bool(lease.left_ms(SystemClock().now_ms())) and not is_gone(lease.holder, this_process())
+    mine = this_process()
+    held = bool(lease.left_ms(SystemClock().now_ms())) and not is_gone(lease.holder, mine)
+    # a bot of this machine is what one looks after each day; one elsewhere is in the way of a start here
+    elsewhere = held and lease.holder.machine != mine.machine
     figures |= {"epoch": lease.epoch, "held": held}
     writer = f"{lease.shown} writes it" if held else "nobody writes it"
-    health, way_out = (Health.LOOK, "end that run first, or name another folder") if held else (Health.GOOD, "")
+    health, way_out = (Health.LOOK, "end that run first, or name another store") if elsewhere else (Health.GOOD, "")
     return Sign("store", health, f"{text}; {writer}, epoch {lease.epoch}", figures, way_out)
 
 
