@@ -21,7 +21,7 @@ from tradecore.venues.twin.wire.spoil import Reply
 
 #: Many symbols and short lives: an order that nobody is sure of holds its symbol for a minute.
 QUICK: Mapping[str, Any] = {
-    "symbols": 16, "for_s": 420, "speed": 80.0,
+    "symbols": 16, "for_s": 600, "speed": 80.0,
     "sets": (
         "signals_drop.drop_pct=0.1", "risk_limits.max_positions=40", 'exits.time_to_live="20s"', "size_fixed.amount=40",
     ),

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.venues.streams.conftest import KEY, SECRET, Wire
 from tradecore.venues.twin.wire import streams as wire_streams
@@ -324,3 +325,32 @@ async def _text(socket: Any) -> str:
         message = await socket.receive()
         if message.type == aiohttp.WSMsgType.TEXT:
             return str(json.loads(message.data)["msg"])
+
+
+def test_a_customer_that_left_before_it_was_let_in_is_no_error(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bot that is killed while it dials: the venue complains of nothing and serves the next one."""
+    prepare = web.WebSocketResponse.prepare
+    gone = [True]
+
+    async def late(self: Any, request: web.Request) -> Any:
+        if gone:
+            gone.clear()
+            assert request.transport is not None
+            request.transport.abort()
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+        return await prepare(self, request)
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", late)
+
+    async def story() -> None:
+        with pytest.raises(aiohttp.ClientError):
+            async with _dialled(wire, "/ws"):
+                pass
+        async with _dialled(wire, "/ws"):
+            await wire.until(wire.desk_channels)
+
+    wire.run(story)
+    assert not gone
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("aiohttp")] == []

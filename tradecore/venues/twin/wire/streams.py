@@ -99,7 +99,10 @@ class _Server:
         if self._desk.faults.draw(f"{side}_door"):
             return web.Response(status=503, text=_UNAVAILABLE, content_type="text/html")
         socket = web.WebSocketResponse(autoping=False, timeout=_CLOSE_S, max_msg_size=_MESSAGE_BYTES)
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            return web.Response(status=444)  # it left before it was let in: nobody hears this
         channel = Channel(socket, transport.abort, side, self._desk.faults, self._desk.clock)
         self._talk.hub.channels.add(channel)
         self._talk.joined(channel, request)
