@@ -49,15 +49,16 @@ class Rediscovery:
                 desk.alert(STORE_BEHIND, "critical", f"{desk.recall(STORE_BEHIND)}; nobody has resumed since")
             return
         now = desk.clock.now_ms()
-        taken, left = 0, 0
+        found = [one for one in behind.orders if one.intent is not None or desk.store.intent(one.attempt.intent_id)]
+        unknown = len(behind.orders) - len(found)
+        text = f"{behind.text}: {len(found)} orders of the journal are read at the venue"
+        if unknown:
+            text += f", {unknown} belong to intents that nobody knows"
         async with desk.transaction() as work:
             # first, so that it carries the number above the journal's mark
-            work.tell(StoreBehind(behind.store, behind.journal, len(behind.orders), 0))
-            for _, group in groupby(sorted(behind.orders, key=_of_intent), key=_of_intent):
-                found = self._take(work, list(group), now)
-                taken, left = taken + found[0], left + found[1]
-            work.events[0] = desk.stamp(StoreBehind(behind.store, behind.journal, taken, left))
-            text = f"{behind.text}: {_told(taken, left)}"
+            work.tell(StoreBehind(behind.store, behind.journal, len(found), unknown))
+            for _, group in groupby(sorted(found, key=_of_intent), key=_of_intent):
+                self._take(work, list(group), now)
             old = desk.books.trading
             work.put(Memory(STORE_BEHIND, text, now), *([Memory(OPENING_DUE, "yes", now)] if fresh else ()))
             if old.state is not TradingState.HALTED:
@@ -66,29 +67,23 @@ class Rediscovery:
             work.tell(TradingStateChanged(str(old.state), str(state), "core", f"{STORE_BEHIND}: {text}", None))
         desk.alert(STORE_BEHIND, "critical", f"{text}; entries stop until an operator resumes")
 
-    def _take(self, work: Transaction, orders: list[LostOrder], now_ms: int) -> tuple[int, int]:
-        """Take up the orders of one intent; how many, and how many belong to an intent that nobody knows."""
+    def _take(self, work: Transaction, orders: list[LostOrder], now_ms: int) -> None:
+        """Take up the orders of one intent; one that the store knows as sent is read at the venue as any other."""
         desk, intent_id = self._desk, orders[0].attempt.intent_id
         row = work.intent(intent_id)
         if row is None:
             intent = orders[0].intent
-            if intent is None:
-                return 0, len(orders)
+            assert intent is not None, intent_id
             row = IntentRow(intent, IntentState.CANCELED, reason=Reason.STORE_BEHIND, detail=_DETAIL, ended_ms=now_ms)
             work.put(row)
             _tell_intent(work, row, len(orders), now_ms)
         stored = {attempt.client_order_id: attempt for attempt in desk.store.attempts_of(intent_id)}
-        taken = 0
         for order in sorted(orders, key=lambda one: one.attempt.number):
             known = stored.get(order.attempt.client_order_id)
             if known is None:
                 self._put(work, row.intent, self._as_ours(order.attempt, row.intent, now_ms))
             elif known.state is _S.PREPARED and order.attempt.outcome is not Outcome.NOT_SENT:
                 self._send_after_all(work, row.intent, known, order.attempt)
-            else:
-                continue  # the store knows it as sent: it is read at the venue as any other
-            taken += 1
-        return taken, 0
 
     def _as_ours(self, lost: Attempt, intent: Intent, now_ms: int) -> Attempt:
         """Complete an attempt; nobody wants it any more, so what is open of it is cancelled at once."""
@@ -157,8 +152,3 @@ def _tell_intent(work: Transaction, row: IntentRow, orders: int, now_ms: int) ->
 
 def _of_intent(order: LostOrder) -> str:
     return order.attempt.intent_id
-
-
-def _told(taken: int, left: int) -> str:
-    text = f"{taken} orders of the journal are read at the venue"
-    return f"{text}, {left} belong to intents that nobody knows" if left else text
