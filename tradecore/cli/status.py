@@ -171,6 +171,8 @@ def _lines(kept: Kept, runs: str | None, now: Now) -> list[tuple[str, str]]:
         lines.append(("work", _work(now.figures)))
         age = length(now.newest_ms - int(now.figures["at_ms"]))
         lines.append(("figures of", f"{moment(int(now.figures['at_ms']))} UTC, {age} old"))
+        if (oldest := now.figures.get("marks_age_ms")) is not None:
+            lines.append(("prices", f"positions were valued by prices up to {length(int(oldest))} old then"))
     return lines
 
 

@@ -302,7 +302,8 @@ class Engine:
         """The derived figures as JSON, for `tradecore status`."""
         p = self.pictures.portfolio()
         facts: Mapping[str, object] = {
-            "at_ms": self.desk.clock.now_ms(), "state": str(p.state), "currency": p.currency,
+            "at_ms": p.as_of_ms, "marks_age_ms": self.pictures.marks_age_ms(),
+            "state": str(p.state), "currency": p.currency,
             "equity": canonical(p.equity), "free": canonical(p.free), "reserved": canonical(p.reserved),
             "exposure": canonical(p.exposure), "positions": len(p.positions), "pending": len(p.pending),
             "balances_age_ms": self.money.age_ms if self.money.balances is not None else None,

@@ -91,6 +91,12 @@ class Pictures:
                 found[position.symbol] = mark
         return found
 
+    def marks_age_ms(self) -> int | None:
+        """Age of the oldest price that a position is valued by; ``None`` where there is no position with a price."""
+        feed, now_ms = self._desk.feed, self._desk.clock.now_ms()
+        known = [feed.newest(position.symbol) for position in self._desk.books.positions.values()]
+        return max((now_ms - step.at_ms for step in known if step is not None), default=None)
+
     def equity(self) -> Decimal:
         """Everything the ledger says we own, at its marks, in the account's currency.
 

@@ -48,8 +48,18 @@ class Tradable:
         shut = [key.removeprefix(SYMBOL_HALT) for key in self._desk.books.memory if key.startswith(SYMBOL_HALT)]
         for symbol in shut:
             self._lift_later(symbol)
+        self._tell_of_held(found)
         halted = sum(not (item.can_buy or item.can_sell) for item in found.values())
         return f"{len(found)} listed, {halted} of them not trading, {sum(map(self.is_shut, shut))} shut by us"
+
+    def _tell_of_held(self, found: Mapping[str, Instrument]) -> None:
+        """Say which positions cannot be left now: what was halted or delisted while nobody ran is a change as well."""
+        for symbol in sorted({position.symbol for position in self._desk.books.positions.values()}):
+            item = found.get(symbol)
+            if item is None or not item.can_sell:
+                why = "the venue does not list it" if item is None else "the venue does not trade it"
+                text = f"{symbol}: its position cannot be left now: {why}"
+                self._desk.alert("position_symbol_halted", "critical", text)
 
     async def reload(self) -> bool:
         """Read the list anew; one read at a time, whoever waited for another's is served by it.

@@ -2,8 +2,9 @@
 
 The price of a quote is the last trade, held within bid and ask: the median of the three. So it is a price at which
 somebody traded or would trade now, it follows the book where nobody trades, and it does not jump between bid and ask
-where many do. Where the venue names no trade it is the middle of bid and ask. A quote with one side, or a crossed
-one, has a price only where a trade came with it. Everything else has none.
+where many do. Where the venue names no trade, or none of the last two seconds, it is the middle of bid and ask: an old
+trade would hold the price to the one side that the market has since left. A quote with one side, or a crossed one, has
+a price only where a trade came with it. Everything else has none.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from tradecore.ports.quotes import Quote
 
 _NAN: Final = float("nan")
 _INF: Final = float("inf")
+_TRADE_MS: Final = 2_000
+"""Age up to which a trade that an earlier quote told of still moves the price within a newer book."""
 _DEEP_MS: Final = 2_000
 """Age up to which a whole book still tells what stands behind a newer quote."""
 
@@ -36,13 +39,15 @@ def price_in(bid: float, ask: float, last: float) -> float:
 class _Line:
     """What is known of one symbol."""
 
-    __slots__ = ("book", "column", "deep", "last", "price", "price_ms", "quote")
+    __slots__ = ("book", "column", "deep", "last", "last_ms", "price", "price_ms", "quote")
 
     def __init__(self, column: int) -> None:
         self.column: Final = column
         self.quote: Quote | None = None
         self.last = _NAN
         """Price of the newest trade that any quote told of."""
+        self.last_ms = -1
+        """When a quote told of it last."""
         self.price = _NAN
         self.price_ms = -1
         self.book: Book | None = None
@@ -83,9 +88,10 @@ class Quotes:
         last = quote.last
         moved = 0.0 < last < _INF and last != line.last
         first = not line.last > 0.0
-        if moved:
-            line.last = last
-        price = price_in(quote.bid, quote.ask, line.last)
+        if 0.0 < last < _INF:
+            line.last, line.last_ms = last, quote.received_ms
+        young = quote.received_ms - line.last_ms <= _TRADE_MS
+        price = price_in(quote.bid, quote.ask, line.last if young else _NAN)
         if not price > 0.0:
             if not moved or first:
                 return False  # whether the last trade is of now or of last week nobody knows
