@@ -11,9 +11,11 @@ from tradecore.errors import SettingsError
 from tradecore.hooks.guest import Guest
 from tradecore.model.instrument import Instrument
 from tradecore.settings import duration_s
-from tradecore.settings.combinations import Finding, Severity, World, findings
+from tradecore.settings.clashes import clashes
+from tradecore.settings.combinations import Facts, Finding, Severity, World, findings
 from tradecore.settings.roles import Fact, facts_of
 from tradecore.settings.sections import Settings
+from tradecore.settings.wording import nearest
 from tradecore.venues.live.poller import LivePlan
 from tradecore.venues.weights import weight_of
 
@@ -24,6 +26,9 @@ CODES = frozenset(
         "positions_over_exposure", "exit_over_collar", "run_under_warmup", "interval_under_job",
         "requests_over_limit", "ladder_outlives_intent", "no_sizer", "no_risk", "no_router",
         "no_leader",
+        "intent_under_latency", "funds_under_min_notional", "entry_over_exposure", "stop_over_drawdown",
+        "prices_older_than_limit", "exits_slower_than_rows", "stuck_before_fence", "clock_error_over_window",
+        "timeout_over_interval", "proof_over_interval", "universe_without_effect", "allow_without_effect",
     }
 )  # fmt: skip
 _SOME = 100
@@ -75,6 +80,7 @@ def world_of(
         latency_ms=latency,
         min_notional_quote=max(minima, default=None),
         funds_quote=funds,
+        equity_quote=settings.account.opening.get(settings.account.currency, Decimal(0)) if embedded else None,
         row_s=row_s,
         warmup_s=warmup_s,
         run_s=duration_s(settings.run.for_) if settings.run.for_ else None,
@@ -131,9 +137,18 @@ def judge(settings: Settings, guests: Sequence[Guest], world: World) -> tuple[Fi
     """
     for code in settings.run.allow:
         if code not in CODES:
-            raise SettingsError(f"run.allow: expected codes of findings ({', '.join(sorted(CODES))}), was {code!r}")
+            known = f"{', '.join(sorted(CODES))}), was {code!r}{nearest(code, CODES)}"
+            raise SettingsError(f"run.allow: expected codes of findings ({known}")
     hooks = frozenset(hook for guest in guests for hook in guest.hooks)
-    return findings(plan_facts(settings, guests), world._replace(hooks=hooks))
+    facts = plan_facts(settings, guests)
+    world = world._replace(hooks=hooks)
+    found = [*findings(facts, world), *clashes(settings, Facts(facts), world)]
+    for code in settings.run.allow:
+        if all(one.code != code for one in found):
+            text = f"run.allow names {code}, which these settings do not have: it would be allowed once they do"
+            way_out = f"take {code} out of run.allow"
+            found.append(Finding("allow_without_effect", Severity.DOUBTFUL, text, ("run.allow",), way_out))
+    return tuple(sorted(found, key=lambda one: one.severity is not Severity.IMPOSSIBLE))
 
 
 def allowed_of(settings: Settings, found: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -51,6 +51,8 @@ class World(NamedTuple):
     """Largest minimum of an order in the universe."""
     funds_quote: Decimal | None = None
     """Money that may be in use: the opening balance or the capital limit, the smaller."""
+    equity_quote: Decimal | None = None
+    """All that the account is worth."""
     row_s: float | None = None
     warmup_s: float = 0.0
     """History that the guests need beyond what is there at the start."""
