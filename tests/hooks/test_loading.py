@@ -139,6 +139,39 @@ def test_r52_a_wrong_section_names_key_expected_found_and_origin(install, sectio
     assert str(caught.value) == said
 
 
+def test_r52_settings_that_do_not_fit_each_other_name_the_origins_of_both(install):
+    """Those that somebody gave; a default that takes part is no place to look at."""
+    source = """
+        from pydantic import BaseModel, model_validator
+
+        class Plugin:
+            class Settings(BaseModel, frozen=True, extra="forbid"):
+                low: int = 1
+                high: int = 5
+                step: int = 1
+
+                @model_validator(mode="after")
+                def _fits(self):
+                    if self.low > self.high:
+                        raise ValueError(f"expected low of at most high={self.high}, was {self.low}")
+                    return self
+
+            def __init__(self, settings):
+                self.settings = settings
+    """
+    install("alpha", source)
+    origins = {"plugins.alpha.low": "command line --set alpha.low", "plugins.alpha.high": "profile x.toml:7"}
+    for section, given, said in (
+        ({"low": 9, "high": 3}, ("low", "high"), "command line --set alpha.low and profile x.toml:7"),
+        ({"low": 9}, ("low",), "command line --set alpha.low"),
+    ):
+        known = {f"plugins.alpha.{key}": origins[f"plugins.alpha.{key}"] for key in given}
+        with pytest.raises(SettingsError) as caught:
+            load(["alpha"], {"alpha": section}, origin=lambda key, known=known: known.get(key, "default built in"))
+        high = section.get("high", 5)
+        assert str(caught.value) == f"alpha: expected low of at most high={high}, was 9, from {said}"
+
+
 def test_a_list_that_can_never_trade_is_refused_naming_what_is_missing(install):
     install("alpha")
     guests = load(["alpha"])

@@ -116,8 +116,16 @@ def settings_error(
     first, info, rest = _locate(model, details[0]["loc"])
     same = [detail for detail in details if _locate(model, detail["loc"])[0] == first]
     key = ".".join(part for part in (prefix, first) if part)
-    source = origin(key)
+    source = origin(key) if first else _sources(str(details[0]["msg"]), model, prefix, origin)
     return SettingsError(_line(key, same, model, info, rest) + (f", from {source}" if source else ""))
+
+
+def _sources(text: str, model: type[BaseModel], prefix: str, origin: Callable[[str], str]) -> str:
+    """Where the values are from of the keys that a finding about several names; empty where all are defaults."""
+    nowhere = origin(prefix)
+    named = [key for key in fields_of(model) if re.search(rf"\b{re.escape(key)}\b", text)]
+    found = dict.fromkeys(origin(f"{prefix}.{key}" if prefix else key) for key in named)
+    return " and ".join(source for source in found if source not in ("", nowhere))
 
 
 def _locate(model: type[BaseModel], loc: Sequence[int | str]) -> tuple[str, FieldInfo | None, tuple[int | str, ...]]:
