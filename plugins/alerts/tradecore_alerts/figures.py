@@ -7,10 +7,10 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from tradecore import Portfolio
+from tradecore import Portfolio, Reason
 from tradecore.model.position import PositionState
 from tradecore.model.units import ZERO, canonical, minus, ratio, times
-from tradecore_alerts.counts import OUTCOME, Counts
+from tradecore_alerts.counts import HALTED, OUTCOME, Counts
 from tradecore_alerts.rules import EVENTS, Rule
 
 _HUNDRED: Final = Decimal(100)
@@ -18,7 +18,7 @@ _SHOWN: Final = Decimal("0.01")
 _EXIT_LATE_MS: Final = 300_000
 _TOP: Final = 3
 _DAY_S: Final = 86_400
-_NOT_ACTIVITY: Final = frozenset({"CREATED"})
+_NOT_A_REASON: Final = frozenset({Reason.INTENT_CREATED.value})
 
 
 class Figure(NamedTuple):
@@ -41,13 +41,20 @@ class Seen(NamedTuple):
     """Highest equity of the last 24 h."""
     limit: Decimal
     """Most exposure that is allowed, account currency."""
+    looked_ms: int
+    """When the look before this one was: what was too much in between counts, too."""
+    leaving: Mapping[str, int]
+    """Position to the moment since when its exit has been tried without an end."""
 
 
 def figure(rule: Rule, seen: Seen) -> Figure | None:
     """Measure what a rule looks at; ``None``: too little is known to say."""
     if rule.measure.startswith(EVENTS):
         kind = rule.measure.removeprefix(EVENTS)
-        count = seen.counts.total(rule.measure, rule.window_s, seen.now_ms)
+        if rule.op in {">", ">="}:
+            count = seen.counts.most(rule.measure, rule.window_s, seen.now_ms, seen.looked_ms)
+        else:
+            count = seen.counts.total(rule.measure, rule.window_s, seen.now_ms)
         return Figure(Decimal(count), f"{count} events {kind} in {_length(rule.window_s)}")
     return _MEASURES[rule.measure](rule, seen)
 
@@ -96,8 +103,7 @@ def _cancel_rate(rule: Rule, seen: Seen) -> Figure | None:
 
 
 def _hits(rule: Rule, seen: Seen) -> Figure | None:
-    first_ms = seen.now_ms - rule.window_s * 1_000
-    count = sum(first_ms < at_ms <= seen.now_ms for at_ms in seen.counts.hits_ms)
+    count = seen.counts.most_hits(rule.window_s, seen.now_ms, seen.looked_ms)
     return Figure(Decimal(count), f"{count} requests held back in {_length(rule.window_s)} by the rate limit")
 
 
@@ -115,7 +121,7 @@ def _venue_lost(rule: Rule, seen: Seen) -> Figure | None:
 
 
 def _unhealthy(rule: Rule, seen: Seen) -> Figure | None:
-    first_ms = seen.now_ms - rule.window_s * 1_000
+    first_ms = min(seen.now_ms - rule.window_s * 1_000, seen.looked_ms)
     found = [text for at_ms, text in seen.counts.notes if at_ms > first_ms]
     store = seen.counts.latches.get("store", "")
     if store:
@@ -152,7 +158,7 @@ def _activity(rule: Rule, seen: Seen) -> Figure | None:
 
 def _because(seen: Seen) -> str:
     """The reasons why candidates became nothing, the most frequent of the last day first."""
-    found = [(name, n) for name, n in seen.counts.top(OUTCOME, seen.now_ms) if name not in _NOT_ACTIVITY]
+    found = [(name, n) for name, n in seen.counts.top(OUTCOME, seen.now_ms) if name not in _NOT_A_REASON]
     if not found:
         return "; no candidate was judged"
     whole = sum(n for _, n in found)
@@ -162,12 +168,15 @@ def _because(seen: Seen) -> str:
 
 def _stuck(rule: Rule, seen: Seen) -> Figure | None:
     """Positions that the core cannot sell, and exits that have taken too long."""
-    held = {one.position_id: one.symbol for one in seen.portfolio.positions}
-    stuck = {one.symbol: "cannot be sold" for one in seen.portfolio.positions if one.state is PositionState.UNSELLABLE}
-    for intent in seen.portfolio.pending:
-        late_ms = seen.now_ms - intent.created_ms
-        if intent.reduces and intent.position_id in held and late_ms > _EXIT_LATE_MS:
-            stuck.setdefault(intent.symbol, f"its exit has taken {_length(late_ms // 1_000)}")
+    stuck = {}
+    for one in seen.portfolio.positions:
+        late_ms = seen.now_ms - seen.leaving.get(one.position_id, seen.now_ms)
+        if one.state is PositionState.UNSELLABLE:
+            stuck[one.symbol] = "cannot be sold"
+        elif HALTED + one.symbol in seen.counts.latches:
+            stuck[one.symbol] = "cannot be left while its symbol is shut"
+        elif late_ms > _EXIT_LATE_MS:
+            stuck[one.symbol] = f"its exit has taken {_length(late_ms // 1_000)}"
     text = "; ".join(f"{symbol}: {why}" for symbol, why in sorted(stuck.items()))
     return Figure(Decimal(len(stuck)), text or "every position can be left")
 

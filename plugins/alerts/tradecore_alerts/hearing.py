@@ -18,7 +18,7 @@ from tradecore.model.events import (
     Stamped,
     kind_of,
 )
-from tradecore_alerts.counts import OUTCOME, Counts
+from tradecore_alerts.counts import HALTED, OUTCOME, Counts
 from tradecore_alerts.rules import EVENTS
 
 KINDS: Final = frozenset(
@@ -73,8 +73,8 @@ def hear(counts: Counts, stamped: Stamped, counted: frozenset[str]) -> None:
             _hear_alert(counts, at_ms, event)
         case ConfigSnapshot():
             counts.limits = _limits(event.values)
-            # a run that begins has found the venue and its store in order: nobody will say so again
-            counts.latches.update(dict.fromkeys(_UP.values(), ""))
+            # a run that begins has found venue and store in order, and tells anew what is not
+            counts.begin()
 
 
 def _hear_alert(counts: Counts, at_ms: int, alert: AlertFired) -> None:
@@ -82,6 +82,12 @@ def _hear_alert(counts: Counts, at_ms: int, alert: AlertFired) -> None:
         counts.latches[_DOWN[alert.name]] = alert.text or alert.name
     if alert.name in _UP:
         counts.latches[_UP[alert.name]] = ""
+    # the core's words for both begin with the symbol
+    held = HALTED + alert.text.partition(":")[0]
+    if alert.name == "position_symbol_halted":
+        counts.latches[held] = alert.text
+    if alert.name == "position_symbol_trades":
+        counts.latches[held] = ""
     if alert.name in _UNWELL:
         counts.note(at_ms, f"{alert.name}: {alert.text}")
 

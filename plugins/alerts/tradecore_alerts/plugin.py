@@ -31,6 +31,8 @@ class _Kept(NamedTuple):
     statuses: Mapping[str, Status]
     peaks: Mapping[int, Decimal]
     """Highest equity by hour since 1970."""
+    leaving: Mapping[str, int]
+    """Position to the moment since when its exit has been tried without an end."""
     since_ms: int
     """Watched without a pause since."""
     looked_ms: int
@@ -86,6 +88,8 @@ class Alerts:
             names = [rule.name for rule in self.rules]
             if len(set(names)) != len(names):
                 raise ValueError(f"expected rules of different names, was {sorted(names)}")
+            for name in sorted(set(names) & set(self.off)):
+                raise ValueError(f"expected a rule either of your own or turned off, was both: {name}")
             for rule in self.rules:
                 kind = rule.measure.removeprefix(EVENTS)
                 if rule.measure.startswith(EVENTS) and kind not in REGISTRY:
@@ -99,6 +103,8 @@ class Alerts:
         self._counted = frozenset(measure.removeprefix(EVENTS) for measure in measured)
         self.events = KINDS | self._counted
         self._newer = Counts()
+        self._looked_ms: int | None = None
+        """When this process last looked; the durable answer is written less often."""
 
     @hookimpl
     def on_event(self, event: Stamped) -> None:
@@ -117,19 +123,23 @@ class Alerts:
         paused = now_ms - kept.looked_ms > pause_ms
         counts = kept.counts
         counts.merge(self._newer)
+        counts.clamp(now_ms)
         counts.trim(now_ms)
         hour = now_ms // HOUR_MS
         peaks = {place: peak for place, peak in kept.peaks.items() if hour - _DAY_H < place <= hour}
         peaks[hour] = max(peaks.get(hour, portfolio.equity), portfolio.equity)
         since_ms = now_ms if paused else kept.since_ms
         limit = exposure_limit(self.settings.exposure_limit_quote, counts.limits, portfolio.equity)
-        seen = Seen(now_ms, now_ms - since_ms, portfolio, counts, max(peaks.values()), limit)
+        looked_ms = kept.looked_ms if self._looked_ms is None else min(self._looked_ms, now_ms)
+        self._looked_ms = now_ms
+        leaving = _leaving(portfolio, kept.leaving, now_ms)
+        seen = Seen(now_ms, now_ms - since_ms, portfolio, counts, max(peaks.values()), limit, looked_ms, leaving)
         alerts, statuses = self._judge(kept, seen, paused)
-        changed = statuses != kept.statuses or paused
+        changed = statuses != kept.statuses or leaving != kept.leaving or paused
         if not changed and not alerts and now_ms - kept.kept_ms < _KEEP_MS:
             return None  # the counts stay here until they are written down
         self._newer = Counts()
-        state = _written(_Kept(counts, statuses, peaks, since_ms, now_ms, now_ms))
+        state = _written(_Kept(counts, statuses, peaks, leaving, since_ms, now_ms, now_ms))
         return JobAnswer(alerts=tuple(alerts), state=state)
 
     def _judge(self, kept: _Kept, seen: Seen, paused: bool) -> tuple[list[Alert], dict[str, Status]]:
@@ -157,14 +167,32 @@ def _alert(rule: Rule, found: Figure, told: Told) -> Alert:
     return Alert(rule.name, rule.severity, text, resolved=told is Told.RESOLVED)
 
 
+def _leaving(portfolio: Portfolio, before: Mapping[str, int], now_ms: int) -> dict[str, int]:
+    """Since when the exit of each position has been tried: a new try does not begin the count anew."""
+    begun: dict[str, int] = {}
+    for intent in portfolio.pending:
+        if intent.reduces and intent.position_id is not None:
+            begun[intent.position_id] = min(intent.created_ms, begun.get(intent.position_id, now_ms))
+    found: dict[str, int] = {}
+    for one in portfolio.positions:
+        if one.position_id in begun or one.exit_attempts:
+            moments = (before.get(one.position_id, now_ms), begun.get(one.position_id, now_ms))
+            found[one.position_id] = min(*moments, now_ms)
+    return found
+
+
 def _begun_anew(status: Status, now_ms: int) -> Status:
     """What nobody saw for a while has not held for that while."""
     return status._replace(since_ms=now_ms) if status.phase in {Phase.PENDING, Phase.CLEARING} else status
 
 
 def _read(last: Mapping[str, object] | None, now_ms: int) -> _Kept:
-    """Read the durable answer; what is no longer understood counts for nothing."""
-    empty = _Kept(Counts(), {}, {}, now_ms, now_ms, now_ms - _KEEP_MS)
+    """Read the durable answer; what is no longer understood counts for nothing.
+
+    What is dated ahead, by a clock that was set back since, is taken for what happened now: an alert that was told is
+    still told to be over, and not told twice.
+    """
+    empty = _Kept(Counts(), {}, {}, {}, now_ms, now_ms, now_ms - _KEEP_MS)
     if last is None:
         return empty
     try:
@@ -175,21 +203,27 @@ def _read(last: Mapping[str, object] | None, now_ms: int) -> _Kept:
 
 def _kept_of(last: Mapping[str, object], now_ms: int) -> _Kept:
     statuses, peaks, counts = last["rules"], last["peaks"], last["counts"]
+    leaving = last.get("leaving", {})
     if not (isinstance(statuses, dict) and isinstance(peaks, dict) and isinstance(counts, dict)):
         raise TypeError("expected three mappings, was something else")
+    if not isinstance(leaving, dict):
+        raise TypeError("expected a mapping of positions, was something else")
+    highest: dict[int, Decimal] = {}
+    for hour, peak in peaks.items():
+        place = min(int(hour), now_ms // HOUR_MS)
+        highest[place] = max(highest.get(place, Decimal(str(peak))), Decimal(str(peak)))
     since_ms, looked_ms = int(str(last["since_ms"])), int(str(last["looked_ms"]))
-    if looked_ms > now_ms:
-        raise ValueError("expected a moment that has passed, was one ahead")
     return _Kept(
         counts_of(counts),
         {
-            str(name): Status(Phase(phase), int(at_ms), None if fired is None else int(fired))
+            str(name): Status(Phase(phase), min(int(at_ms), now_ms), None if fired is None else min(int(fired), now_ms))
             for name, (phase, at_ms, fired) in statuses.items()
         },
-        {int(hour): Decimal(str(peak)) for hour, peak in peaks.items()},
-        since_ms,
-        looked_ms,
-        looked_ms,
+        highest,
+        {str(name): min(int(at_ms), now_ms) for name, at_ms in leaving.items()},
+        min(since_ms, now_ms),
+        min(looked_ms, now_ms),
+        min(looked_ms, now_ms),
     )
 
 
@@ -200,6 +234,7 @@ def _written(kept: _Kept) -> dict[str, object]:
             name: [str(status.phase), status.since_ms, status.fired_ms] for name, status in kept.statuses.items()
         },
         "peaks": {str(hour): canonical(peak) for hour, peak in sorted(kept.peaks.items())},
+        "leaving": dict(kept.leaving),
         "since_ms": kept.since_ms,
         "looked_ms": kept.looked_ms,
     }

@@ -21,7 +21,7 @@ MEASURES: Final = {
     "win_rate_pct": "share of the newest `sample` positions that ended with a gain, %",
     "trades": "positions opened in the window",
     "activity": "entries made and fills booked in the window",
-    "stuck_positions": "positions that cannot be sold, or whose exit has taken 5 minutes",
+    "stuck_positions": "positions that cannot be sold, or whose exit has taken 5 minutes in all its tries",
 }
 _KINDS = r"events\.[a-z][a-z_]*"
 
