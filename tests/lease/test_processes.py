@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import signal
+import sqlite3
 import time
 
 import pytest
 
 from tests.campaigns import bot as bots
-from tests.campaigns.checks import Market, State, after_end
+from tests.campaigns.checks import Market, State, after_end, after_kill, state_of
 from tests.campaigns.wire_processes import Venue
+from tests.lease.test_behind import proven
+from tradecore.app import Options, prepare
+from tradecore.journal.read import decode, read_journal
 from tradecore.model.order import AttemptState, Outcome
+from tradecore.model.places import JOURNAL_FOLDER, STORE_FILE
 from tradecore.store.queries import open_reader
 from tradecore.testing.records import records_of
 
@@ -86,3 +93,48 @@ def test_f36_who_stood_still_while_another_took_over_sends_nothing(tmp_path, hos
     with open_reader(postgres_url) as reader:
         lease = reader.lease()
     assert (lease.epoch, lease.holder.host, lease.released) == (2, "beta", True)
+
+
+#: What a store cannot show of orders whose rows it had lost: that they were written before they were sent.
+_HISTORY = ("no SENDING was booked", "was reserved 0 x, released 0 x", "before it was SENDING", "was told to go")
+
+
+def test_f34_a_backup_put_back_under_a_bot_of_the_wall_clock(tmp_path):
+    """The store's writer and the journal's are threads here: numbers go on above both, and the books come out whole."""
+    folder, copy = tmp_path / "s", tmp_path / "backup.db"
+    options = ["--speed", "120", "--for", "100h", "--seed", "1"]
+    with bots.Bot(folder, options, bots.BUSY) as bot:
+        bot.until_event("order_fill", 1)
+        with (
+            contextlib.closing(sqlite3.connect(folder / STORE_FILE)) as live,
+            contextlib.closing(sqlite3.connect(copy)) as to,
+        ):
+            live.backup(to)
+            mark = to.execute("SELECT max(sequence) FROM event").fetchone()[0]
+        bot.until_event("order_fill", 4)
+        bot.send(signal.SIGTERM)
+        assert bot.wait().code == 0
+    for file in folder.glob(f"{STORE_FILE}*"):
+        file.unlink()
+    shutil.copy(copy, folder / STORE_FILE)
+    with bots.Bot(folder, options, bots.BUSY) as bot:
+        bot.until_event("session_started", 2)
+        bot.until_event("sweep_report", 2)
+        bot.send(signal.SIGTERM)
+        ended = bot.wait()
+    assert ended.code == 0, ended.err
+    assert bot.lines("alert_fired", "store_behind") == 1
+    (behind,) = [decode(line).event for line in read_journal(folder / JOURNAL_FOLDER, kinds=("store_behind",))]
+    assert behind.store == mark
+    assert behind.orders > 0
+    with open_reader(folder / STORE_FILE) as reader:
+        assert reader.trading().state == "REDUCING"
+    prepared = prepare(Options("demo", {}))
+    state = state_of(folder)
+    found = after_kill(state, Market(prepared.instruments, prepared.settings.account.name))
+    assert [text for text in found if not any(words in text for words in _HISTORY)] == []
+    proven(folder)
+    assert ended.summary["unexplained_drift"] == "0"
+    with contextlib.closing(sqlite3.connect(folder / STORE_FILE)) as raw:
+        new = raw.execute("SELECT min(sequence) FROM event WHERE sequence > ?", (mark,)).fetchone()[0]
+    assert new == behind.journal + 1
