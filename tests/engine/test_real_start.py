@@ -24,7 +24,7 @@ from tradecore.model.intent import INTENT_LIVE
 from tradecore.model.order import ATTEMPT_LIVE, AttemptState, NewOrder, Outcome
 from tradecore.model.places import STORE_FILE, TWIN_FILE
 from tradecore.model.units import Side, TimeInForce
-from tradecore.ports.venue import KeyRights
+from tradecore.ports.venue import Balance, KeyRights
 from tradecore.testing.factories import (
     ScriptedSource,
     allower,
@@ -208,6 +208,49 @@ def test_r21_a_confirmation_does_not_excuse_a_key_that_may_withdraw(tmp_path, mo
     )  # fmt: skip
     with pytest.raises(StartRefused, match="was one that may"):
         play(scene, tmp_path / "state")
+
+
+def key_of(monkeypatch, name):
+    async def told(self):
+        return KeyRights(trade=True, withdraw=False, key_print=name)
+
+    monkeypatch.setattr(TwinVenue, "rights", told)
+
+
+def test_r21_a_key_of_another_account_on_an_old_state_is_refused_and_books_nothing(tmp_path, monkeypatch):
+    """Swapped keys: nothing of the other account is read into the books, and the old key goes on as if nothing was."""
+    scene = Scene(ScriptedSource({A: closing_at(*(100,) * 6)}), [wisher({1: (A,)}), sizer("1"), allower(), router()],
+                  (*CALM, "shutdown.policy=keep"), for_ms=180_500)  # fmt: skip
+    key_of(monkeypatch, "a" * 16)
+    assert play(scene, tmp_path / "state").violations() == ()
+    before = records_of(tmp_path / "state" / STORE_FILE)
+    balances = TwinVenue.balances
+
+    async def others(self):
+        return {"USDT": Balance(Decimal(77), Decimal(0)), "DOGE": Balance(Decimal(5), Decimal(0))}
+
+    key_of(monkeypatch, "b" * 16)
+    monkeypatch.setattr(TwinVenue, "balances", others)
+    with pytest.raises(StartRefused, match="key: expected one of the account that this state folder trades") as refused:
+        play(scene, tmp_path / "state")
+    assert len(str(refused.value).splitlines()) == 1
+    after = records_of(tmp_path / "state" / STORE_FILE)
+    assert after.balances == before.balances
+    assert len(after.attempts) == len(before.attempts)
+    monkeypatch.setattr(TwinVenue, "balances", balances)
+    key_of(monkeypatch, "a" * 16)
+    assert play(scene._replace(for_ms=None), tmp_path / "state").violations() == ()
+
+
+def test_r21_a_new_key_of_the_same_account_is_told_and_trades(tmp_path, monkeypatch):
+    scene = Scene(ScriptedSource({A: closing_at(*(100,) * 6)}), [wisher({1: (A,), 4: (A,)}), sizer("1"), allower(),
+                  router()], CALM, for_ms=180_500)  # fmt: skip
+    key_of(monkeypatch, "a" * 16)
+    play(scene, tmp_path / "state")
+    key_of(monkeypatch, "b" * 16)
+    again = play(scene._replace(for_ms=None), tmp_path / "state")
+    assert again.violations() == ()
+    assert [e.event.name for e in again.notes(AlertFired)].count("key_changed") == 1
 
 
 @pytest.mark.parametrize("name", ["rights", "balances"])

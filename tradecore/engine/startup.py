@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tradecore.engine.accountkey import check_account
 from tradecore.engine.behind import Rediscovery
 from tradecore.engine.books import ASSETS
 from tradecore.engine.desk import Desk, Transaction
@@ -65,6 +66,7 @@ class Startup:
         self._tradable = tradable
         self._skew = skew
         self._rediscovery = Rediscovery(desk, desk.behind)
+        self._key_print = ""
 
     async def run(self, run: Run, plugins: tuple[str, ...], version: str) -> None:
         """Load, compare, take up what was left open; entries may start when this returns.
@@ -88,6 +90,7 @@ class Startup:
         restore_fences(desk, clock_was_off=clock_was_off)
         await report.step(5, "fences", _text(self._fences()))
         await self._insist("balances", self._balances)
+        await check_account(desk, self._key_print, self._money.balances or {})
         async with desk.transaction() as work:
             work.put(run)
             work.tell(SessionStarted(run.run_id, run.number, run.profile, plugins, run.seed, version))
@@ -144,6 +147,7 @@ class Startup:
             if error.error_class == _AUTH_CLASS:
                 raise StartRefused(f"key: {desk.venue.name} does not take it: {error}") from error
             raise
+        self._key_print = rights.key_print
         if rights.withdraw:
             raise StartRefused(
                 "key: expected one that may not withdraw, was one that may: make a key for trading only, with its "

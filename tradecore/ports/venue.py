@@ -61,6 +61,8 @@ class KeyRights(NamedTuple):
 
     trade: bool | None
     withdraw: bool | None
+    key_print: str = ""
+    """What tells this key from another, and is no secret; empty where there is none."""
 
 
 class Venue(Protocol):

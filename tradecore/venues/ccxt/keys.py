@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
@@ -33,6 +34,11 @@ class ApiKeys:
     def __reduce__(self) -> tuple[type[ApiKeys], tuple[()]]:
         # What is pickled leaves the process; the keys stay.
         return ApiKeys, ()
+
+    @property
+    def key_print(self) -> str:
+        """Fingerprint of the key: 16 hex digits, from which nobody finds it; empty where there is none."""
+        return hashlib.sha256(f"tradecore key {self._key}".encode()).hexdigest()[:16] if self._key else ""
 
     def revealed(self) -> dict[str, str]:
         """The three in ccxt's names; for the exchange object alone."""

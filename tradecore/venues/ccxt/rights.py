@@ -16,6 +16,16 @@ def _flag(raw: Any) -> bool | None:
 
 
 async def read_rights(client: Client) -> KeyRights:
+    """Read the rights of the key, and tell which key it is.
+
+    Raises:
+        RetryableVenueError: If no usable answer came.
+        VenueRefused: If the venue said no.
+    """
+    return (await _rights(client))._replace(key_print=client.keys.key_print)
+
+
+async def _rights(client: Client) -> KeyRights:
     """Read the rights of the key.
 
     Returns:
