@@ -10,7 +10,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from tradecore import Fill, Intent, Reason, Resources, hookimpl
-from tradecore.model.alert import SEVERITIES
+from tradecore.channels.news import grave, reaches
 from tradecore.model.events import Stamped
 from tradecore.model.units import canonical
 from tradecore_notify_log.lines import LineFile
@@ -77,9 +77,9 @@ class NotifyLog:
     def on_event(self, event: Stamped) -> None:
         """Write an alert."""
         alert = event.event
-        if SEVERITIES.index(_severity(alert.severity)) < SEVERITIES.index(self.settings.least):
+        if not reaches(alert.severity, self.settings.least):
             return
-        level = _severity("info" if alert.resolved else alert.severity)
+        level = "info" if alert.resolved else grave(alert.severity)
         facts = {
             "kind": "alert", "name": alert.name, "severity": alert.severity, "by": alert.by,
             "resolved": alert.resolved, "text": alert.text,
@@ -126,8 +126,3 @@ class NotifyLog:
         if self._lines is not None:
             moment = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds")
             self._lines.put({"at": moment, **facts})
-
-
-def _severity(text: str) -> str:
-    """What nobody knows is taken for grave."""
-    return text if text in SEVERITIES else "critical"
