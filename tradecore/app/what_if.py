@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from tradecore.app.prepare import open_source
 from tradecore.app.questions import Stored
+from tradecore.app.what_if_reach import Reach, Standing, Stop
 from tradecore.engine.explain.inputs import ENTRY, Limits
 from tradecore.engine.explain.looked import Rows
 from tradecore.engine.explain.reask import Asker, Reasked
@@ -25,6 +26,7 @@ from tradecore.settings.wording import MASK
 _PLUGINS: Final = "plugins."
 _CORE: Final = "engine"
 _NOTHING: Final = ("none", '""')
+_DOES: Final = frozenset({"signal", "follow", "universe", "jobs", "on_start", "on_fill", "on_fail", "on_event"})
 _ASKED_OF_ROWS: Final = frozenset({"signal", "follow", "universe", "jobs"})
 
 
@@ -122,6 +124,7 @@ class Change(NamedTuple):
     at_ms: int
     stored: Stored
     now: Reasked
+    standing: Standing
 
 
 class WhatIf(NamedTuple):
@@ -138,6 +141,10 @@ class WhatIf(NamedTuple):
     faults: Counter[str]
     tuned: Counter[str]
     """Setting to the questions in which it stayed as it was tuned then."""
+    standings: Counter[Standing]
+    """What the answers are worth, by how many questions."""
+    stop: Stop | None
+    """Where exactness ends; ``None``: it does not."""
 
 
 class Again(NamedTuple):
@@ -183,15 +190,27 @@ def _made(values: Mapping[str, str], changes: Sequence[str]) -> Again | str:
     return Again(Asker(now.guests), now.limits if now.limits != then.limits else None, rows_of(now))
 
 
+def unasked_of(run: Run, changes: Sequence[str]) -> str:
+    """Why no answer about a change can be exact: its guest does more than answer questions; empty: it does not."""
+    for change in changes:
+        name = change.removeprefix(_PLUGINS).partition(".")[0]
+        more = sorted({hook for guest in run.guests if guest.name == name for hook in guest.hooks} & _DOES)
+        if more:
+            return f"{name} does more than was kept of it: {', '.join(more)}"
+    return ""
+
+
 def ask_again(
-    stored: Iterable[Stored], again: Callable[[str], Again | str], symbol: str | None = None
-) -> WhatIf:  # fmt: skip
+    stored: Iterable[Stored], again: Callable[[str], Again | str], symbol: str | None = None, reach: Reach | None = None
+) -> WhatIf:
     """Ask every stored question again, each as it stood.
 
     Args:
         again: Run id to who is asked, or why nobody can be: `runs_again`.
-        symbol: Only its questions; ``None``: all.
+        symbol: Only its questions are counted; ``None``: all.
+        reach: Says what each answer is worth; ``None``: nobody wants to know.
     """
+    standings: Counter[Standing] = Counter()
     before: Counter[str] = Counter()
     after: Counter[str] = Counter()
     untold: Counter[str] = Counter()
@@ -199,11 +218,19 @@ def ask_again(
     tuned: Counter[str] = Counter()
     changes: list[Change] = []
     asked = same = 0
-    for one in stored:
+    for kept in stored:
+        one = kept if reach is None else reach.adjusted(kept)
+        now = _ask(again(one.session), one)
+        standing = Standing.OPEN
+        if reach is not None:
+            # what another symbol would have done changes the account that this one is judged with
+            standing = reach.place(one, now, other_life=_other_life(again(one.session), one))
         if symbol is not None and one.inputs.signal.symbol != symbol:
             continue
-        now = _ask(again(one.session), one)
         asked += 1
+        standings[standing] += 1
+        if standing is Standing.MOOT:
+            continue
         tuned.update(one.inputs.tunes.keys())
         faults.update(now.faults)
         if now.answer is None:
@@ -215,8 +242,15 @@ def ask_again(
         if now.same:
             same += 1
         else:
-            changes.append(Change(one.at_ns // 1_000_000, one, now))
-    return WhatIf(asked, same, untold, before, after, tuple(changes), faults, tuned)
+            changes.append(Change(one.at_ns // 1_000_000, one, now, standing))
+    stop = reach.stop if reach is not None else None
+    return WhatIf(asked, same, untold, before, after, tuple(changes), faults, tuned, standings, stop)
+
+
+def _other_life(again: Again | str, one: Stored) -> bool:
+    limits = one.inputs.limits
+    changed = None if isinstance(again, str) else again.limits
+    return changed is not None and limits is not None and changed.intent_ttl_ms != limits.intent_ttl_ms
 
 
 def _ask(again: Again | str, one: Stored) -> Reasked:

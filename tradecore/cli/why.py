@@ -197,6 +197,7 @@ def _show_reasons(out: Console, found: Why, limit: int) -> None:
         )  # fmt: skip
     out.print()
     out.print(shown)
+    _say_more(out, [cell.times for cell in found.cells[limit:]], found.candidates)
     for cell in found.cells[:3]:
         if cell.outcome in _HINTS:
             out.print(f"  {cell.outcome}: {_HINTS[cell.outcome]}", soft_wrap=True)
@@ -218,8 +219,17 @@ def _show_refusals(out: Console, found: Why, limit: int) -> None:
         )  # fmt: skip
     out.print()
     out.print(shown)
+    _say_more(out, [one.times for one in found.denials[limit:]], found.refused)
     for one in found.denials[:3]:
         out.print(f"  {in_words(one, found.refused)}", soft_wrap=True)
+
+
+def _say_more(out: Console, times: Sequence[int], whole: int) -> None:
+    """Say what a table was cut short by, so that its shares add up."""
+    from tradecore.cli.write import share
+
+    if times:
+        out.print(f"  and {len(times)} more with {sum(times):,}, {share(sum(times), whole)}; --limit N shows them")
 
 
 def _show_line(out: Console, found: Why) -> None:
