@@ -31,7 +31,7 @@ holder.socket.gethostname = lambda: "{name}"
 from tradecore.cli.main import main
 main()
 """
-_LEASE = ("store.lease_s=3", "store.lease_renew_s=0.5")
+_LEASE = ("store.lease_s=6", "store.lease_renew_s=0.5")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +69,7 @@ def test_f36_who_stood_still_while_another_took_over_sends_nothing(tmp_path, hos
         assert len(refused.complaints) == 1
         first.until_event("order_fill", 1, timeout_s=60.0)
         first.send(signal.SIGSTOP)
-        time.sleep(3.0)
+        time.sleep(6.0)
         known = {order.wire_id for order in venue.truth().orders}
         second = host("beta", venue)
         second.until_event("session_started", 2, timeout_s=60.0)  # the journal of this folder repeats the store's first
