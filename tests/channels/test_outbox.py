@@ -227,3 +227,24 @@ def test_an_outbox_that_cannot_be_opened_is_kept_in_memory(tmp_path, caplog):
     assert outbox.put("a", 7, "text")
     assert "do not survive a restart" in caplog.text
     outbox.close()
+
+
+def test_f42_a_place_that_refuses_everything_is_told_of_rarely_and_feeds_no_alerts_of_its_own(memory_line, tmp_path):
+    told = []
+
+    async def story(push, line, loop):
+        kept = {}
+        line.trouble.extend([Refused("blocked")] * 10_000)
+        push.say(Item("a", "text"))
+        for minute in range(24 * 60):
+            await asyncio.sleep(60)
+            alerts, state = push.watch(kept, 10**9 + int(loop.time() * 1_000))
+            kept.update(state)
+            told.extend(alerts)
+            for alert in alerts:
+                push.say(Item(f"alert/{minute}", alert.text))
+        await push.end()
+
+    line = pushing(memory_line, tmp_path / "o.sqlite", story)
+    assert [one.name for one in told] == ["chat_lost"] * 4
+    assert line.sent == []

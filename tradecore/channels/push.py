@@ -18,8 +18,8 @@ from tradecore.model.alert import Alert
 
 _O = TypeVar("_O", bound=Outbox)
 _DOWN_S: Final = 300.0
-_QUIET_MS: Final = 600_000
-"""Refusals and losses are told again after so long at the earliest, market time."""
+_QUIET_MS: Final = 21_600_000
+"""Losses are told again after so long at the earliest, market time: a place that refuses refuses that message, too."""
 _LAST_S: Final = 1.2
 """Seconds of the wall that the last messages have: one a second goes to a place."""
 _LOG: Final = logging.getLogger("tradecore_channels")

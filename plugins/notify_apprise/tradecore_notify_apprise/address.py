@@ -49,7 +49,7 @@ class _Late(NamedTuple):
 
 
 class Service:
-    """One address. Apprise reads it in the worker's thread at the first message: that loads 150 modules, for a second.
+    """One address. Apprise reads it in the worker's thread at the first message: that loads 150 modules.
 
     Args:
         address: As Apprise writes it; holds secrets and is never shown.
