@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from tradecore.errors import RetryableVenueError
@@ -72,3 +74,24 @@ def test_kraken_nonces_rise_within_a_millisecond_and_when_the_clock_falls_back(o
         one.run(one.venue.balances())
         nonces.append(int(one.script.requests[-1].data.split("nonce=")[1].split("&")[0]))
     assert nonces == sorted(set(nonces))
+
+
+@pytest.mark.parametrize("ahead_ms", [-3_600_000, -30_000, 30_000, 3_600_000])
+@pytest.mark.parametrize(
+    ("exchange", "path"), [("binance", "apiRestrictions"), ("mexc", "selfSymbols")], ids=["binance", "mexc"]
+)
+def test_r21_f16_the_first_signed_question_is_stamped_by_the_venues_clock(opened, exchange, path, ahead_ms):
+    """What a start asks first, before anything else has measured the clocks: it would be refused as -1021 or 700003."""
+    one = opened(exchange, ready=False)
+    server_ms = one.world.clock.now_ms() - ahead_ms
+    one.script.on("/api/v3/time", lambda _: {"serverTime": server_ms})
+    one.script.on("apiRestrictions", {"enableSpotAndMarginTrading": True, "enableWithdrawals": False})
+    if exchange == "binance":
+        assert one.run(one.venue.rights()).withdraw is False
+    else:
+        assert one.run(one.venue.instruments())
+    [asked] = [request for request in one.script.requests if path in request.url]
+    stamp = int(parse_qs(urlsplit(asked.url).query)["timestamp"][0])
+    assert stamp == server_ms
+    times = [request for request in one.script.requests if "/api/v3/time" in request.url]
+    assert len(times) == 3, "measured once, with three questions"

@@ -35,6 +35,8 @@ async def _rights(client: Client) -> KeyRights:
         VenueRefused: If the venue said no.
     Source: Binance ``GET /sapi/v1/account/apiRestrictions``; OKX ``GET /api/v5/account/config`` (perm).
     """
+    if client.name in ("binance", "okx"):
+        await client.trust_clock()  # the first signed question of a start: a clock that is off must not end it
     if client.name == "binance":
         await client.turn("rights", Priority.RECONCILE)
         asked = await client.ask("rights", "", lambda exchange: exchange.sapiGetAccountApiRestrictions())
@@ -63,6 +65,7 @@ async def read_self_symbols(client: Client) -> frozenset[str] | None:
     """
     if client.name != "mexc" or not client.keys:
         return None
+    await client.trust_clock()
     await client.turn("rights", Priority.RECONCILE)
     asked = await client.ask("rights", "", lambda exchange: exchange.spotPrivateGetSelfSymbols())
     try:
