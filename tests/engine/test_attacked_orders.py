@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import pytest
 
+from tradecore.engine.halts import halt_entries
 from tradecore.errors import RetryableVenueError
 from tradecore.model.events import AlertFired, OrderFailed
 from tradecore.model.fill import VenueTrade
@@ -167,6 +168,67 @@ def test_inv13_an_order_that_comes_back_while_the_next_rung_waits_is_settled_fir
     assert third.outcome is Outcome.FILLED
     assert first.settled_ms <= third.sent_ms
     assert len(played.truth.orders) == 1
+
+
+def in_line(engine, number, act):
+    """Have something happen while an order stands in line for its turn at the limiter; `number` from 1."""
+    acquire, turns = engine.desk.limiter.acquire, []
+
+    async def waiting(priority, **facts):
+        if priority is Priority.ORDER:
+            turns.append(priority)
+            if len(turns) == number:
+                await act()
+        return await acquire(priority, **facts)
+
+    engine.desk.limiter.acquire = waiting
+
+
+def test_inv13_an_order_of_an_ended_intent_that_comes_back_holds_the_next_entry(run, scene):
+    """Two intents on one symbol in turn; the first one's order turns up while the second one's stands in line."""
+
+    def begin(engine):
+        twin_of(engine).faults.once("no_liquidity")
+
+        async def back():
+            (order,) = twin_of(engine).truth().orders()
+            attempt = engine.desk.store.attempt_by_wire_id(order.wire_id)
+            fill_after_all(engine, order, Decimal("0.5"))
+            await engine.settler.apply(attempt.client_order_id, report_for(attempt, VenueStatus.OPEN, "0.5"))
+
+        in_line(engine, 2, back)
+
+    played = run(
+        scene(*(100,) * 9, buys={1: (A,), 4: (A,)}, route=router((IOC, "20", 2_000))), begin=begin, sound=False
+    )
+    sound_but_for_what_is_prepared(played)
+    first, second = played.records.attempts
+    assert (first.state, first.booked_quantity) == (S.SETTLED, Decimal("0.5"))
+    assert (second.outcome, second.code) == (Outcome.NOT_SENT, "SYMBOL_BUSY")
+    assert len(played.truth.orders) == 1
+
+
+def test_inv11_a_symbol_that_is_halted_while_an_order_stands_in_line_gets_none(run, scene):
+    def begin(engine):
+        async def halted():
+            engine.desk.instruments[A] = engine.desk.instruments[A]._replace(can_buy=False)
+
+        in_line(engine, 1, halted)
+
+    played = run(scene(*(100,) * 5), begin=begin)
+    (attempt,) = played.records.attempts
+    assert (attempt.outcome, attempt.code) == (Outcome.NOT_SENT, "SYMBOL_HALTED")
+    assert played.truth.orders == ()
+
+
+def test_inv15_trading_that_is_halted_while_an_order_stands_in_line_sends_none(run, scene):
+    def begin(engine):
+        in_line(engine, 1, lambda: halt_entries(engine.desk, "test", "while it stands in line"))
+
+    played = run(scene(*(100,) * 5), begin=begin)
+    (attempt,) = played.records.attempts
+    assert (attempt.outcome, attempt.code) == (Outcome.NOT_SENT, "TRADING_HALTED")
+    assert played.truth.orders == ()
 
 
 def report_for(attempt, status, executed, **facts):

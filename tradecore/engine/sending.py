@@ -18,7 +18,6 @@ from tradecore.model.events import ExchangeCall, OrderFailed, RateLimitHit
 from tradecore.model.instrument import refusal_of
 from tradecore.model.intent import Cap, Intent, IntentRow, IntentState
 from tradecore.model.order import (
-    ATTEMPT_UNPROVEN,
     Attempt,
     AttemptState,
     NewOrder,
@@ -185,8 +184,8 @@ class Sender:
             return Reason.STALE_DATA  # late evidence brought an earlier order back: it is settled first
         if attempt.request.quantity > remaining_of(desk, intent):
             return Reason.STALE_DATA  # an earlier order has filled after all: the rest is smaller
-        if not intent.reduces and any(one.symbol == intent.symbol and one.state in ATTEMPT_UNPROVEN for one in others):
-            return Reason.SYMBOL_BUSY
+        if not intent.reduces and any(one.symbol == intent.symbol for one in others):
+            return Reason.SYMBOL_BUSY  # an order of an intent that has ended came back
         if intent.intent_id in self._cancels:
             return self._cancels[intent.intent_id]
         instrument = desk.instruments[intent.symbol]
