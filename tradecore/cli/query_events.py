@@ -144,12 +144,19 @@ def _show_events(lines: Sequence[Line], limit: int) -> None:
         return
     shown = table("time (UTC)", "kind", "says", wide=("says",))
     for line in lines:
-        words = [f"{key}={value}" for key, value in line.data.items() if value not in ("", None)]
+        words = [f"{key}={_word(value)}" for key, value in line.data.items() if value not in ("", None)]
         text = " ".join(words)
         shown.add_row(moment(line.at_ns // 1_000_000), line.kind, text if len(text) < 300 else text[:297] + "...")
     console().print(shown)
     if len(lines) == limit:
         click.echo(f"the newest {limit}; --limit N shows more", err=True)
+
+
+def _word(value: Any) -> str:
+    """A value as a person reads it: what holds others as compact JSON."""
+    import json
+
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
 
 
 def _lines(
