@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tradecore.model.intent import IntentRow
     from tradecore.model.lock import Lock
     from tradecore.model.position import Position
-    from tradecore.model.records import Command, Run, TradingRecord
+    from tradecore.model.records import Command, Memory, Run, TradingRecord
     from tradecore.store.lease import LeaseRow
     from tradecore.store.queries import Reader
 
@@ -71,7 +71,6 @@ def status(state: Path, as_json: bool) -> None:
 def _read(reader: Reader) -> Now:
     from tradecore.cli.kept import newest_ms
     from tradecore.clocks.clock import SystemClock
-    from tradecore.engine.locks import locks_in
     from tradecore.model.intent import INTENT_LIVE
     from tradecore.model.order import ATTEMPT_UNPROVEN
     from tradecore.model.records import CommandState
@@ -93,11 +92,22 @@ def _read(reader: Reader) -> Now:
             for key, fact in memory.items()
             if key.startswith("quarantine/") and fact.text
         },
-        locks=sorted(locks_in(memory.values(), at_ms), key=lambda lock: (lock.expires_ms, lock.symbol)),
+        locks=_locks(memory, at_ms),
         commands=list(reversed(asked)),
         lease=reader.lease(),
         wall_ms=SystemClock().now_ms(),
     )
+
+
+def _locks(memory: Mapping[str, Memory], at_ms: int) -> Sequence[Lock]:
+    """Locks in force, soonest end first; the engine's words for them are imported only where there are any."""
+    from tradecore.model.records import LOCK
+
+    if not any(key.startswith(LOCK) and fact.text for key, fact in memory.items()):
+        return ()
+    from tradecore.engine.locks import locks_in
+
+    return sorted(locks_in(memory.values(), at_ms), key=lambda lock: (lock.expires_ms, lock.symbol))
 
 
 def _facts(kept: Kept, runs: str | None, now: Now) -> dict[str, object]:
