@@ -1,4 +1,4 @@
-"""Two machines, played by two processes, one server, one account: who stood still sends nothing (INV-14, F36, F37)."""
+"""Two machines, played by two processes, one server, one account: who stood still sends nothing (INV-14, F34, F36)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ holder.socket.gethostname = lambda: "{name}"
 from tradecore.cli.main import main
 main()
 """
-_LEASE = ("store.lease_s=6", "store.lease_renew_s=0.5")
+_LEASE = ("store.lease_s=3", "store.lease_renew_s=0.5")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,14 +62,9 @@ def host(tmp_path, monkeypatch, postgres_url):
 def test_f36_who_stood_still_while_another_took_over_sends_nothing(tmp_path, host, postgres_url):
     with Venue("binance", tmp_path / "venue", 40.0, "--fault", "no_liquidity:0.3") as venue:
         first = host("alpha", venue)
-        first.until_event("session_started", timeout_s=60.0)
-        refused = host("beta", venue).wait()
-        assert refused.code == 2, refused.err
-        assert f"held by pid {first.pid} on alpha, run " in refused.err
-        assert len(refused.complaints) == 1
         first.until_event("order_fill", 1, timeout_s=60.0)
         first.send(signal.SIGSTOP)
-        time.sleep(6.0)
+        time.sleep(3.0)
         known = {order.wire_id for order in venue.truth().orders}
         second = host("beta", venue)
         second.until_event("session_started", 2, timeout_s=60.0)  # the journal of this folder repeats the store's first
