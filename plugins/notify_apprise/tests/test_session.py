@@ -94,7 +94,7 @@ def test_r48_all_news_reaches_every_address_and_no_file_holds_one(hook, tmp_path
     unharmed(played)
     for path in (f"/one/{TOKEN}", "/two"):
         words = hook.texts(path)
-        for part in ("run ", " begins", "BUY 1 A/USDT at ", "SELL 1 B/USDT at 5", "ends: end of data", " fills, "):
+        for part in ("run ", " begins", "BUY 1 A/USDT at ", "by lead (TAKE_PROFIT)", "ends: end of data", " fills, "):
             assert part in words, part
         assert words.count("BUY 1 A/USDT at ") == 1
     for path in tmp_path.rglob("*"):

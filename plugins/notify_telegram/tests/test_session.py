@@ -131,7 +131,7 @@ def test_r49_a_conversation_over_a_whole_session(server, telegram, tmp_path):
     ):
         assert words in mine, words
     for words in (
-        "run ", "BUY 1 A/USDT at ", "SELL 1 B/USDT at 5", "trading is HALTED", "exit A/USDT, by notify_telegram/33",
+        "run ", "BUY 1 A/USDT at ", "by lead (TAKE_PROFIT)", "trading is HALTED", "exit A/USDT, by notify_telegram/33",
         "ends: end of data", " fills, ",
     ):  # fmt: skip
         assert words in all_of_us, words
