@@ -7,12 +7,14 @@ Each story was told first to an engine that got it wrong, or names the line that
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 
 from tradecore.engine.halts import halt_entries
-from tradecore.errors import RetryableVenueError
+from tradecore.engine.intents import create_intents
+from tradecore.errors import DuplicateRecord, RetryableVenueError
 from tradecore.model.events import AlertFired, OrderFailed
 from tradecore.model.fill import VenueTrade
 from tradecore.model.intent import IntentState
@@ -618,3 +620,37 @@ def test_inv10_a_rebate_of_a_fill_that_nobody_has_seen_is_no_deposit(run, scene)
     assert [fill.trade.fee < 0 for fill in played.records.fills] == [True, True]
     assert not [key for key in played.records.balances if key[0] in {"deposit", "withdrawal"}]
     assert played.summary["unexplained_drift"] == "0"
+
+
+# One wish, many wishes ---------------------------------------------------------------------------------------------
+
+
+def test_f46_the_same_signal_asked_for_again_and_again_at_once_is_one_intent(run, scene):
+    """Whoever asks, and however often at one moment: a signal has one intent, and its symbol one entry."""
+    refused = []
+
+    def begin(engine):
+        async def again():
+            (row,) = engine.desk.books.intents.values()
+            copies = [row.intent._replace(intent_id=f"{row.intent.intent_id[:-2]}{n:02}") for n in range(5)]
+            made = [create_intents(engine.desk, [copy]) for copy in copies]
+            refused.extend(await asyncio.gather(*made, return_exceptions=True))
+            assert len(engine.desk.books.intents) == len(engine.desk.books.reservations) == 1
+
+        later(engine, row_close_ms(1) + 1_000, again)
+
+    played = run(scene(*(100,) * 6, route=RESTING, sets=("engine.intent_ttl_s=600",)), begin=begin)
+    assert [type(one) for one in refused] == [DuplicateRecord] * 5
+    assert len(played.records.intents) == 1
+
+
+def test_f47_a_hundred_wishes_for_the_last_money_reserve_no_more_than_there_is(run, scene):
+    """All in one row: each commit is held against INV-5 and INV-6, and what does not fit says so."""
+    symbols = [f"C{number:02}/USDT" for number in range(100)]
+    source = ScriptedSource({symbol: closing_at(*(100,) * 5) for symbol in symbols})
+    played = run(scene(source=source, buys={1: tuple(symbols)}, sets=('account.opening={USDT="1000"}',)))
+    made = len(played.records.intents)
+    assert 9 <= made <= 10
+    assert played.summary["outcomes"]["BUDGET_EXHAUSTED"] >= 90
+    assert played.truth.total("USDT") >= 0
+    assert sum(order.executed for order in played.truth.orders) <= 10
