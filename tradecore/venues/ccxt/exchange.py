@@ -19,7 +19,7 @@ from tradecore.ports.clock import Clock
 from tradecore.venues.ccxt import evidence
 from tradecore.venues.ccxt.address import wire_host
 from tradecore.venues.ccxt.keys import ApiKeys
-from tradecore.venues.ccxt.listing import PIECE, Built, build_tables, parse_rows
+from tradecore.venues.ccxt.listing import Listed
 from tradecore.venues.ccxt.pieces import parse_answer
 from tradecore.venues.ccxt.transport import Transport, never_left
 from tradecore.venues.ccxt.ways import Ways
@@ -46,11 +46,10 @@ def watched(base: type[Any], clock: Clock, offset: ClockOffset, ways: Ways, keys
         keys: Never heard in an answer, whoever repeats them.
     """
 
-    class Watched(base):  # type: ignore[misc]  # ccxt ships no types
+    class Watched(Listed, base):  # type: ignore[misc]  # ccxt ships no types
         number = str  # prices and amounts stay text until we make them Decimal
 
         _last_nonce = 0
-        _built: Built | None = None
 
         def __repr__(self) -> str:
             return f"Watched({self.id})"
@@ -77,22 +76,6 @@ def watched(base: type[Any], clock: Clock, offset: ClockOffset, ways: Ways, keys
         async def fetch_swap_markets(self, params: Mapping[str, Any] = {}) -> list[Any]:  # noqa: B006, ARG002, RUF100 - ccxt's signature
             return []  # MEXC's class asks for its futures too; nobody trades them here
 
-        async def fetch_markets(self, params: Mapping[str, Any] = {}) -> Any:  # noqa: B006, RUF100 - ccxt's signature
-            parse = super().fetch_markets
-            if ways.listing:
-                markets = await parse_rows(getattr(super(), ways.listing), parse, params)
-            else:
-                markets = await parse(params)
-            self._built = await build_tables(self, markets, self.options.get("cachedCurrencies"), clock)
-            return markets
-
-        def set_markets(self, markets: Any, currencies: Any = None) -> Any:
-            built, self._built = self._built, None
-            if built is None or built.markets is not markets or built.currencies is not currencies:
-                return super().set_markets(markets, currencies)
-            self.set_markets_from_exchange(built.exchange)
-            return self.markets
-
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             heard = evidence.Heard(method, urlsplit(url).path, clock.monotonic_s())
             evidence.note(heard)
@@ -118,19 +101,8 @@ def watched(base: type[Any], clock: Clock, offset: ClockOffset, ways: Ways, keys
             evidence.answered(code, headers, keys.scrub(body))  # a page may throw back what it was sent
             return str(body).strip()
 
-    if ways.listing:
-        setattr(Watched, ways.listing, _answering(Watched, ways.listing))
+    Watched.listed_by(ways.listing, clock)
     return Watched
-
-
-def _answering(watched_class: type[Any], name: str) -> Any:
-    """An endpoint's method that answers with the piece at hand, where there is one."""
-
-    async def answer(self: Any, params: Mapping[str, Any] = {}) -> Any:  # noqa: B006, RUF100 - ccxt's signature
-        piece = PIECE.get()
-        return await getattr(super(watched_class, self), name)(params) if piece is None else piece
-
-    return answer
 
 
 def _redirected(urls: Any, base_url: str) -> Any:

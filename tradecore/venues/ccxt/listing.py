@@ -11,6 +11,7 @@ import copy
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from tradecore.ports.clock import Clock
@@ -47,7 +48,7 @@ async def parse_rows(
     Returns:
         What ccxt makes of all rows, in their order.
     """
-    told = await ask(params)
+    told = await ask(dict(params))
     rows = told.get("symbols") if isinstance(told, Mapping) else None
     if not isinstance(rows, list) or len(rows) <= _ROWS:
         return await _parsed(parse, params, told)
@@ -62,7 +63,7 @@ async def parse_rows(
 async def _parsed(parse: Callable[[Mapping[str, Any]], Awaitable[Any]], params: Mapping[str, Any], piece: Any) -> Any:
     token = PIECE.set(piece)
     try:
-        return await parse(params)
+        return await parse(dict(params))
     finally:
         PIECE.reset(token)
 
@@ -97,3 +98,47 @@ async def build_tables(exchange: Any, markets: Any, currencies: Any, clock: Cloc
     finally:
         pool.shutdown(wait=False)
     return Built(markets, currencies, aside)
+
+
+class Listed:
+    """What makes a class of ccxt's, beside which it is inherited, read its markets in pieces."""
+
+    _endpoint = ""
+    _listing_clock: Clock
+    _built: Built | None = None
+
+    @classmethod
+    def listed_by(cls, endpoint: str, clock: Clock) -> None:
+        """Say which of ccxt's methods asks for the list of markets; empty: it is parsed in one go."""
+        cls._endpoint, cls._listing_clock = endpoint, clock
+        if endpoint:
+            setattr(cls, endpoint, _answering(cls, endpoint))
+
+    async def fetch_markets(self, params: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """ccxt's, a few rows at a time; its tables are made here too."""
+        parse = super().fetch_markets  # type: ignore[misc]  # ccxt's, the next class
+        if self._endpoint:
+            markets = await parse_rows(getattr(super(), self._endpoint), parse, params)
+        else:
+            markets = await parse(dict(params))
+        options: Mapping[str, Any] = self.options  # type: ignore[attr-defined]  # ccxt's
+        self._built = await build_tables(self, markets, options.get("cachedCurrencies"), self._listing_clock)
+        return markets
+
+    def set_markets(self, markets: Any, currencies: Any = None) -> Any:
+        """ccxt's, or the tables that were made for these very markets."""
+        built, self._built = self._built, None
+        if built is None or built.markets is not markets or built.currencies is not currencies:
+            return super().set_markets(markets, currencies)  # type: ignore[misc]  # ccxt's, the next class
+        self.set_markets_from_exchange(built.exchange)  # type: ignore[attr-defined]  # ccxt's
+        return built.exchange.markets
+
+
+def _answering(listed: type[Any], name: str) -> Any:
+    """An endpoint's method that answers with the piece at hand, where there is one."""
+
+    async def answer(self: Any, params: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        piece = PIECE.get()
+        return await getattr(super(listed, self), name)(dict(params)) if piece is None else piece
+
+    return answer
