@@ -76,7 +76,8 @@ class Operator:
             plugin, _, hook = command.argument.partition(".")
             self._desk.calls.lift(plugin, hook or None)
             for key in list(self._desk.books.memory):
-                if key.startswith(f"quarantine/{plugin}/{hook}"):
+                _, held, held_hook = key.split("/", 2) if key.startswith("quarantine/") else ("", "", "")
+                if held == plugin and hook in {"", held_hook}:
                     await self._desk.remember(key, "")
             return f"{command.argument} is asked again", True
         if command.verb == "unlock":
