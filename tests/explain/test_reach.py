@@ -94,9 +94,9 @@ def held_against_a_real_run(journal, really, changes):
 @pytest.mark.parametrize(
     ("change", "least", "why"),
     [
-        ("risk_limits.spread_bps_max=3", 30, "while an entry lived that would not have been made"),
+        ("risk_limits.spread_bps_max=3", 30, "would have been bought under other caps"),
         ("engine.max_spread_bps=3", 30, "while an entry lived that would not have been made"),
-        ("risk_limits.max_orders_per_minute=2", 2, ""),
+        ("risk_limits.max_orders_per_minute=2", 30, "while an entry lived that would not have been made"),
         ("size_fixed.amount=180", 1, "would have had another order"),
     ],
 )

@@ -44,12 +44,12 @@ def compiled(tmp_path_factory, monkeypatch):
 @pytest.mark.usefixtures("compiled")
 def test_r41_the_kinds_of_real_time_are_written_against_a_venue(tmp_path, cli):
     """A process against a served venue: held up, its settings file changed."""
-    speed = 20.0
+    speed = 12.0
     with Venue("binance", tmp_path, speed) as venue:
         options, sets = venue.options(None)
         state = tmp_path / "state"
         with Bot(state, options, [*sets, "engine.deadlines_ms.signal=1"], env={"PYTHONPATH": _path()}) as bot:
-            bot.until_event("scan_outcomes", 2, timeout_s=90)
+            bot.until_event("scan_outcomes", 2, timeout_s=200)
             with venue.profile.open("a") as profile:
                 profile.write("\n# changed while it runs\n")
             bot.send(signal.SIGSTOP)
