@@ -523,6 +523,19 @@ def test_a_fill_of_an_order_called_never_placed_takes_that_word_back(run, scene)
     assert [str(found) for found in played.violations() if "INV-1:" not in str(found)] == []
 
 
+def test_f8_an_order_that_no_read_shows_before_the_lag_is_over_is_adopted(run, scene):
+    """Accepted, answer lost; reads show what was half a minute ago, as was told: the fence alone is too short."""
+
+    def begin(engine):
+        twin_of(engine).faults.once("lost_ack")
+
+    played = run(scene(*(100,) * 8, sets=("twin.read_lag_ms=30000",)), begin=begin)
+    (attempt,), (order,) = played.records.attempts, played.truth.orders
+    assert (attempt.outcome, attempt.executed_quantity) == (Outcome.FILLED, 1)
+    assert attempt.fence_ms + 10_000 < order.accepted_ms + 30_000 <= attempt.settled_ms
+    assert played.truth.total("AAA") == 1
+
+
 # What is old, doubled, odd -----------------------------------------------------------------------------------------
 
 
