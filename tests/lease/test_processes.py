@@ -60,21 +60,23 @@ def host(tmp_path, monkeypatch, postgres_url):
 
 
 def test_f36_who_stood_still_while_another_took_over_sends_nothing(tmp_path, host, postgres_url):
-    with Venue("binance", tmp_path / "venue", 40.0, "--fault", "no_liquidity:0.3") as venue:
+    with Venue("binance", tmp_path / "venue", 25.0, "--fault", "no_liquidity:0.3") as venue:
         first = host("alpha", venue)
-        first.until_event("order_fill", 1, timeout_s=60.0)
+        first.until_event("order_fill", 1, timeout_s=150.0)
         first.send(signal.SIGSTOP)
         time.sleep(3.0)
         known = {order.wire_id for order in venue.truth().orders}
         second = host("beta", venue)
-        second.until_event("session_started", 2, timeout_s=60.0)  # the journal of this folder repeats the store's first
+        second.until_event(
+            "session_started", 2, timeout_s=150.0
+        )  # the journal of this folder repeats the store's first
         first.send(signal.SIGCONT)
-        ended = first.wait(60.0)
+        ended = first.wait(150.0)
         assert (ended.code, ended.summary["ended"]) == (46, "LEASE_LOST"), ended.err
         assert first.lines("alert_fired", "lease_lost") == 1
         time.sleep(1.0)
         second.send(signal.SIGTERM)
-        last = second.wait(60.0)
+        last = second.wait(150.0)
         assert last.code == 0, last.err
         truth, records = venue.truth(), records_of(postgres_url)
     rows = {attempt.wire_id: attempt for attempt in records.attempts}
@@ -97,24 +99,24 @@ _HISTORY = ("no SENDING was booked", "was reserved 0 x, released 0 x", "before i
 def test_f34_a_backup_put_back_under_a_bot_of_the_wall_clock(tmp_path):
     """The store's writer and the journal's are threads here: numbers go on above both, and the books come out whole."""
     folder, copy = tmp_path / "s", tmp_path / "backup.db"
-    options = ["--speed", "120", "--for", "100h", "--seed", "1"]
+    options = ["--speed", "60", "--for", "100h", "--seed", "1"]
     with bots.Bot(folder, options, bots.BUSY) as bot:
-        bot.until_event("order_fill", 1)
+        bot.until_event("order_fill", 1, timeout_s=150.0)
         with (
             contextlib.closing(sqlite3.connect(folder / STORE_FILE)) as live,
             contextlib.closing(sqlite3.connect(copy)) as to,
         ):
             live.backup(to)
             mark = to.execute("SELECT max(sequence) FROM event").fetchone()[0]
-        bot.until_event("order_fill", 4)
+        bot.until_event("order_fill", 4, timeout_s=150.0)
         bot.send(signal.SIGTERM)
         assert bot.wait().code == 0
     for file in folder.glob(f"{STORE_FILE}*"):
         file.unlink()
     shutil.copy(copy, folder / STORE_FILE)
     with bots.Bot(folder, options, bots.BUSY) as bot:
-        bot.until_event("session_started", 2)
-        bot.until_event("sweep_report", 2)
+        bot.until_event("session_started", 2, timeout_s=150.0)
+        bot.until_event("sweep_report", 2, timeout_s=150.0)
         bot.send(signal.SIGTERM)
         ended = bot.wait()
     assert ended.code == 0, ended.err
