@@ -165,7 +165,7 @@ def test_r53_a_run_refuses_them_until_each_is_allowed_by_its_code(story, tmp_pat
         result = story.run(story.failed, tmp_path / "state", "--set", allow)
         assert result.exit_code == 2
         assert "ttl_under_latency" in result.stderr
-        assert ("premium_over_cap" in result.stderr) == (allow == "run.allow=[]")
+        assert ("premium_over_cap: " in result.stderr) == (allow == "run.allow=[]")
         assert not (tmp_path / "state").exists()
 
 

@@ -85,6 +85,25 @@ def test_r45_balances_show_lots_cost_value_and_dust(folder):
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("columns", ["40", "60", "80", "100", "160"])
+def test_r45_balances_fit_the_screen_and_say_what_had_no_room(folder, columns):
+    result = CliRunner(env={"COLUMNS": columns}).invoke(
+        main, ["ledger", "balances", "--state", str(folder)], standalone_mode=False
+    )
+    head, line, *rows = result.stdout.splitlines()
+    assert head.split()[:2] == ["coin", "balance"]
+    assert {"value", "unrealised"} <= set(head.split())
+    assert len(line) <= max(int(columns), 55)
+    assert "reserved" not in head, "nothing is reserved"
+    told = set(head.split())
+    for name in ("lots", "locked", "price", "cost", "dust"):
+        assert (name in told) != (name in result.stderr)
+    exact = {c["coin"]: c["balance"] for c in json.loads(call("balances", "--state", folder, "--json").stdout)["coins"]}
+    assert {row.split()[0]: row.split()[1] for row in rows[: len(exact)]} == exact
+    if columns == "160":
+        assert result.stderr == ""
+
+
 def test_r45_r46_every_proof_holds(folder):
     result = call("check", "--state", folder)
     assert result.return_value == 0, result.stdout

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 EXIT_DISPROVED = 1
 _LOTS_SHOWN = 5
+_OFTEN_EMPTY = ("reserved", "locked", "dust")
+"""Columns that stay away where they hold nothing."""
+_MAY_GO = ("lots", "reserved", "locked", "price", "cost", "dust")
+"""Columns that may go, in this order."""
 
 
 @click.group(invoke_without_command=True)
@@ -137,20 +141,44 @@ def _show_coins(lines: Sequence[CoinLine], read: Read) -> None:
     def amount(value: Any) -> str:
         return "-" if value is None else short(value)
 
-    shown = table(
-        "coin", "balance", "reserved", "locked", "lots", "dust", "cost", "price", "value", "unrealised",
-        right=("balance", "reserved", "locked", "lots", "dust", "cost", "price", "value", "unrealised"),
-    )  # fmt: skip
-    for line in lines:
-        shown.add_row(
-            line.coin, canonical(line.balance), amount(line.reserved), amount(line.locked), str(len(line.lots)),
-            amount(line.dust), amount(line.cost), amount(line.price), "-" if line.value is None else money(line.value),
-            "-" if line.unrealised is None else signed(line.unrealised),
-        )  # fmt: skip
-    console().print(shown)
+    rows = [
+        {
+            "coin": line.coin, "balance": canonical(line.balance), "reserved": amount(line.reserved),
+            "locked": amount(line.locked), "lots": str(len(line.lots)), "dust": amount(line.dust),
+            "cost": amount(line.cost), "price": amount(line.price),
+            "value": "-" if line.value is None else money(line.value),
+            "unrealised": "-" if line.unrealised is None else signed(line.unrealised),
+        }
+        for line in lines
+    ]  # fmt: skip
+    screen = console()
+    columns, left_out = _columns(rows, screen.width)
+    shown = table(*columns, right=tuple(columns[1:]))
+    for row in rows:
+        shown.add_row(*(row[name] for name in columns))
+    screen.print(shown)
+    if left_out:
+        click.echo(f"no room for {', '.join(left_out)}: a wider screen or --json shows them", err=True)
     total = exact_sum(line.value for line in lines if line.value is not None)
     when = f"at prices of {moment(read.prices_ms)} UTC" if read.prices_ms is not None else "no prices are known"
     click.echo(f"worth {money(total)} {read.rows.currency}, {when}")
+
+
+def _columns(rows: Sequence[Mapping[str, str]], width: int) -> tuple[list[str], list[str]]:
+    """Choose the columns that fit: those without a figure go first, then what `--lots` and `--json` tell.
+
+    Returns:
+        The columns, and those with figures that had to go.
+    """
+    empty = {name for name in _OFTEN_EMPTY if all(row[name] in {"0", "-"} for row in rows)}
+    columns = [name for name in rows[0] if name not in empty]
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) + 2 for name in columns}
+    left_out: list[str] = []
+    for name in _MAY_GO:
+        if name in columns and sum(widths[one] for one in columns) - 1 > width:
+            columns.remove(name)
+            left_out.append(name)
+    return columns, left_out
 
 
 def _show_lots(lines: Sequence[CoinLine], *, every: bool) -> None:
