@@ -22,6 +22,7 @@ from tradecore.model.order import Attempt, AttemptState, OrderReport, Outcome, P
 from tradecore.model.reasons import Reason
 from tradecore.model.units import Side, TimeInForce
 from tradecore.ports.limiter import Priority
+from tradecore.ports.venue import TradePage
 from tradecore.testing.around import AroundStore
 from tradecore.testing.factories import ScriptedSource, closing_at, router, row_close_ms, sizer
 from tradecore.testing.harness import at, twin_of
@@ -534,6 +535,28 @@ def test_f8_an_order_that_no_read_shows_before_the_lag_is_over_is_adopted(run, s
     assert (attempt.outcome, attempt.executed_quantity) == (Outcome.FILLED, 1)
     assert attempt.fence_ms + 10_000 < order.accepted_ms + 30_000 <= attempt.settled_ms
     assert played.truth.total("AAA") == 1
+
+
+def test_f9_a_sweep_reads_page_by_page_until_there_is_no_more(run, scene):
+    """Pages of one trade: an order that fills in several is settled by one sweep, not by one for each trade."""
+
+    def begin(engine):
+        twin = twin_of(engine)
+        twin.faults.always("ack_without_status")
+        trades = twin.trades
+
+        async def by_one(symbol, cursor, since_ms):
+            every = (await trades(symbol, "", 0)).trades
+            start = int(cursor or 0)
+            return TradePage(every[start : start + 1], str(min(start + 1, len(every))), start + 1 < len(every))
+
+        twin.trades = by_one
+
+    story = scene(*(100,) * 5, size=sizer("2"), sets=THIN, route=router((IOC, "300", 2_000)))
+    played = run(story, begin=begin)
+    (attempt,) = played.records.attempts
+    assert len(played.records.fills) == len(played.truth.trades) > 1
+    assert attempt.settled_ms - attempt.sent_ms < 1_000
 
 
 # What is old, doubled, odd -----------------------------------------------------------------------------------------
