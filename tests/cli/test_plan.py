@@ -91,6 +91,7 @@ def test_the_live_profile_is_refused_until_the_account_is_named(refused):
 
 def test_r53_latencies_of_an_earlier_run_are_used(cli, tmp_path):
     kept = tmp_path / "kept"
-    assert cli("run", "--for", "5m", "--state", kept, "--json").exit_code == 0
+    # slow enough that a busy machine does not make the venue look slow
+    assert cli("run", "--for", "30s", "--speed", "12", "--state", kept, "--json").exit_code == 0
     told = json.loads(cli("plan", "--state", kept, "--json").stdout)
     assert told["runs"] is True
