@@ -175,7 +175,7 @@ def _columns(rows: Sequence[Mapping[str, str]], width: int) -> tuple[list[str], 
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) + 2 for name in columns}
     left_out: list[str] = []
     for name in _MAY_GO:
-        if name in columns and sum(widths[one] for one in columns) - 1 > width:
+        if name in columns and sum(widths[one] for one in columns) > width:
             columns.remove(name)
             left_out.append(name)
     return columns, left_out
