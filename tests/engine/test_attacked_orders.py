@@ -432,6 +432,31 @@ def test_inv1_filled_with_less_executed_than_ordered_is_read_again(run, scene):
     assert played.truth.total("AAA") == 1
 
 
+def test_inv1_an_end_that_names_no_amount_is_read_again(run, scene):
+    """EXPIRED, and not a word of how much was executed, three reads long: nothing is taken for zero."""
+
+    def begin(engine):
+        twin = twin_of(engine)
+        twin.faults.always("ack_without_status")
+        order, left, twin.trades, trades = twin.order, [3], nothing_yet(twin.trades), twin.trades
+
+        async def bare(symbol, wire_id):
+            report = await order(symbol, wire_id)
+            left[0] -= 1
+            silent = report is not None and left[0] >= 0
+            return report._replace(executed_quantity=None, executed_quote=None, trades=()) if silent else report
+
+        twin.order = bare
+        at(engine, row_close_ms(3), lambda: setattr(twin, "trades", trades))
+
+    story = scene(*(100,) * 8, size=sizer("2"), sets=THIN, route=router((IOC, "300", 2_000)))
+    played = run(story, begin=begin)
+    (attempt,) = played.records.attempts
+    assert 0 < attempt.executed_quantity == attempt.booked_quantity < 2
+    assert attempt.outcome is Outcome.EXPIRED
+    assert alarms(played, "late_fill") == []
+
+
 def nothing_yet(trades):
     """Reads of trades that find none."""
 
