@@ -20,10 +20,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tradecore.app.session import STORE_FILE
 from tradecore.engine.engine import Engine
 from tradecore.model.events import OrderAttempt, OrderDone, SweepReport
 from tradecore.model.order import AttemptState
+from tradecore.model.places import STORE_FILE
 from tradecore.model.units import TimeInForce
 from tradecore.testing.factories import ScriptedSource, allower, closing_at, router, row_close_ms, sizer, wisher
 from tradecore.testing.harness import Scene, at, play, twin_of

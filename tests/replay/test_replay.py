@@ -13,8 +13,8 @@ from decimal import Decimal
 
 import pytest
 
+from tradecore.app.execute import execute
 from tradecore.app.prepare import Options, prepare
-from tradecore.app.session import execute
 from tradecore.engine.comparing import Comparison, rebuild
 from tradecore.journal.booked import read_booked
 from tradecore.journal.verify import verify

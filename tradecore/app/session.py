@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -20,14 +18,13 @@ from tradecore.app.handing import resources_of, secrets_of
 from tradecore.app.lost import read_lost
 from tradecore.app.operating import Reading
 from tradecore.app.plain import engine_config
-from tradecore.app.prepare import Prepared, state_folder
+from tradecore.app.prepare import Prepared
 from tradecore.app.signals import ProcessSignals
 from tradecore.app.wire import Door, Wire
 from tradecore.app.writing import attach_logs, journal_of, open_writer
 from tradecore.clocks.clock import LoopClock
 from tradecore.clocks.ids import RandomIds, SeededChance, SeededIds
 from tradecore.clocks.loop import MarketLoop
-from tradecore.clocks.loop import run as run_on
 from tradecore.clocks.scheduler import install as install_market_time
 from tradecore.engine.desk import Outside
 from tradecore.engine.engine import Engine
@@ -48,7 +45,6 @@ from tradecore.ports.clock import Clock, Ids
 from tradecore.ports.store import Loaded, Store
 from tradecore.store.holder import Holder, this_process
 from tradecore.store.inline import InlineStore
-from tradecore.store.instance import InstanceLock
 from tradecore.store.threaded import ThreadedStore
 
 
@@ -67,47 +63,6 @@ class Outcome(NamedTuple):
 
     summary: dict[str, object]
     exit_code: int
-
-
-def execute(
-    prepared: Prepared,
-    screen: Screen | None = None,
-    *,
-    last: bool = False,
-    maker: FloorMaker | None = None,
-    undo: Callable[[Callable[[], object]], object] | None = None,
-) -> Outcome:
-    """Run what was prepared to its end.
-
-    Args:
-        last: The process ends with this run: signals after its end are ignored, so that its report is whole.
-        maker: Makes venue and feed, where the settings name an exchange; ``None``: the embedded venue.
-        undo: Keeps what is to be done where a signal ends the process before the session answers signals; ``None``:
-            nobody ends it so.
-    Raises:
-        StateFolderError: The state folder cannot be written, is in use, or belongs to another market.
-        SchemaMismatch: The database was written by another schema.
-        RetryableVenueError: The venue did not answer at the start.
-        Interrupted: A signal came before the run began.
-    """
-    kept = state_folder(prepared)
-    folder = kept if kept is not None else Path(tempfile.mkdtemp(prefix="tradecore-"))
-    if kept is None and undo is not None:
-        undo(lambda: shutil.rmtree(folder, ignore_errors=True))
-    started = time.monotonic()
-    try:
-        lock = InstanceLock(folder, prepared.resolved.profile)
-        lock.take()
-        try:
-            loop = MarketLoop(prepared.settings.run.scale)
-            holder = this_process(lock.identity)
-            session = Session(prepared, folder, kept is not None, started, last=last, maker=maker, holder=holder)
-            return run_on(session.run(loop, screen), loop)
-        finally:
-            lock.release()
-    finally:
-        if kept is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Session:
@@ -171,10 +126,14 @@ class Session:
         finally:
             self._signals.disown(last=self._last)
 
+    def _second_0_ms(self, loop: MarketLoop) -> int:
+        """Market time when the loop was made, which may be a while ago."""
+        return self._maker.epoch_ms(self._prepared, self._folder) - loop.now_ns() // 1_000_000
+
     async def _run(self, loop: MarketLoop, screen: Screen | None) -> Outcome:
         install_market_time()
         async with AsyncExitStack() as stack:
-            clock = LoopClock(loop, loop.epoch_ms or self._maker.epoch_ms(self._prepared, self._folder))
+            clock = LoopClock(loop, loop.epoch_ms or self._second_0_ms(loop))
             wire = Wire(clock)
             writer = self._open_store(wire)
             store = writer if self._around_store is None else self._around_store(writer)
