@@ -58,7 +58,7 @@ def plan(
     prepared = prepare(Options(profile, os.environ, tuple(sets), plugins), allow_impossible=True)
     settings = prepared.settings
     world = world_of_run(prepared, measured_of(state) if state is not None else None)
-    told = (*_keys_of(prepared), *judge(settings, prepared.guests, world))
+    told = (*_exchange_of(prepared), *judge(settings, prepared.guests, world))
     barred = [one for one in told if one.severity == "impossible" and one.code not in settings.run.allow]
     if as_json:
         print_json(
@@ -92,14 +92,26 @@ def plan(
         context.exit(EXIT_IMPOSSIBLE)
 
 
-def _keys_of(prepared: Prepared) -> Sequence[Finding]:
-    """Look whether the keys are where the settings say, and are all that the exchange wants; nothing is asked of it."""
-    if prepared.settings.run.mode != "live":
+def _exchange_of(prepared: Prepared) -> Sequence[Finding]:
+    """Look whether there is such an exchange, and the keys are where the settings say and all that it wants.
+
+    Nothing is asked of it.
+    """
+    mode, exchange = prepared.settings.run.mode, prepared.settings.venue.exchange
+    if mode not in {"live", "paper"}:
         return ()
     from tradecore.app.floor_real import read_keys
     from tradecore.errors import SettingsError
     from tradecore.settings.combinations import Finding, Severity
+    from tradecore.venues.ccxt.exchange import class_of
 
+    try:
+        class_of(exchange)
+    except SettingsError as error:
+        way_out = "name one of ccxt's exchanges, as binance, mexc, okx or kraken"
+        return (Finding("exchange_unknown", Severity.IMPOSSIBLE, str(error), ("venue.exchange",), way_out),)
+    if mode == "paper":
+        return ()
     try:
         read_keys(prepared.settings, prepared.options.env)
     except SettingsError as error:

@@ -7,6 +7,7 @@ leaves and where an answer arrives, so that every answer can be judged by what r
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -148,7 +149,9 @@ def class_of(exchange_id: str, of: Any = library) -> type[Any]:
         SettingsError: If ccxt knows no such exchange.
     """
     if exchange_id not in of.exchanges:
-        raise SettingsError(f"venue.exchange: expected an exchange of ccxt, was {exchange_id!r}")
+        near = difflib.get_close_matches(exchange_id.lower(), of.exchanges, n=1, cutoff=0.5)
+        hint = f", nearest is {near[0]!r}" if near else ""
+        raise SettingsError(f"venue.exchange: expected an exchange of ccxt, was {exchange_id!r}{hint}")
     found: type[Any] = getattr(of, exchange_id)
     return found
 
