@@ -263,7 +263,7 @@ def test_a_collector_that_somebody_put_to_sleep_sleeps_on():
         with sleeping_collector(first=True, keep=True):
             assert not gc.isenabled()
         assert not gc.isenabled()
-        assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() <= frozen, "what was frozen before may have gone meanwhile"
     finally:
         gc.enable()
 
@@ -273,4 +273,4 @@ def test_after_an_error_the_collector_wakes_and_nothing_is_kept():
     with pytest.raises(RuntimeError), sleeping_collector(keep=True):
         raise RuntimeError
     assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() <= frozen
