@@ -118,7 +118,8 @@ def _known_states(wanted: Path | None) -> tuple[bool, str]:
     from tradecore.store.folder import LATEST, STATE_ROOT, named_state
 
     link = STATE_ROOT / LATEST
-    return wanted is not None and named_state(wanted).exists(), os.readlink(link) if link.is_symlink() else ""
+    # unlike Path.exists it says no where a folder above may not be entered: the lock then names it
+    return wanted is not None and os.path.exists(named_state(wanted)), os.readlink(link) if link.is_symlink() else ""
 
 
 def _forget(folder: Path, before: tuple[bool, str]) -> None:
