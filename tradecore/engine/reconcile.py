@@ -16,6 +16,7 @@ from tradecore.engine.money import VenueMoney
 from tradecore.engine.pace import BALANCES_SHARE, LIST_SHARE, TRADES_SHARE, Pace
 from tradecore.engine.resolve import Resolver
 from tradecore.engine.settle import Settler
+from tradecore.engine.traces import Traces
 from tradecore.errors import RetryableVenueError, VenueRefused
 from tradecore.model.events import DuplicateOrderFound, ReconciliationResult
 from tradecore.model.order import ATTEMPT_LIVE, OrderReport
@@ -49,6 +50,8 @@ class Reconciler:
         self._money = money
         self.conservation = Conservation(desk, settler, resolver, money)
         """Its `prove` is the job of each `conservation_s`."""
+        self.traces = Traces(desk, money)
+        """Says whose trades something speaks for."""
         self._next_symbol = 0
         self._lists = Pace(desk, "open_orders_all", LIST_SHARE)
         self._balances = Pace(desk, "balances", BALANCES_SHARE)
@@ -62,7 +65,10 @@ class Reconciler:
             return None
         return await self.run("running", sweep, lists=lists, balances=balances)
 
-    async def run(self, when: str, sweep: Sequence[str] = (), *, lists: bool = True, balances: bool = True) -> Found:
+    async def run(
+        self, when: str, sweep: Sequence[str] = (), *, lists: bool = True, balances: bool = True,
+        listed: Sequence[OrderReport] | None = None,
+    ) -> Found:  # fmt: skip
         """Compare once.
 
         Args:
@@ -70,9 +76,10 @@ class Reconciler:
             sweep: Symbols whose trades are read through.
             lists: Read all open orders.
             balances: Read the balances.
+            listed: All open orders where they were read just now; ``None`` reads them.
         """
         missing: list[str] = []
-        orders = await self._open_orders(missing) if lists else None
+        orders = await self._open_orders(missing) if lists and listed is None else listed
         read = orphans = foreign = 0
         locks: dict[str, Decimal] = {}
         for report in orders or ():
@@ -109,6 +116,26 @@ class Reconciler:
             return ()
         self._next_symbol = (self._next_symbol + 1) % len(cursors)
         return (cursors[self._next_symbol].removeprefix("cursor/"),)
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Read all open orders.
+
+        Raises:
+            RetryableVenueError: There was no answer.
+        """
+        missing: list[str] = []
+        orders = await self._open_orders(missing)
+        if orders is None:
+            raise RetryableVenueError(f"no answer for {', '.join(missing)}")
+        return orders
+
+    async def balances_anew(self) -> bool:
+        """Read the balances that `traces` compares with; False: there was no answer."""
+        return await self._money.refresh()
+
+    def balances_lag(self) -> bool:
+        """Tell whether a fill was booked since the balances in use were asked for."""
+        return bool(self._money.moved_since_read())
 
     async def _open_orders(self, missing: list[str]) -> Sequence[OrderReport] | None:
         try:

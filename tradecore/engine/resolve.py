@@ -36,6 +36,10 @@ NO_ANSWER: Literal["no answer"] = "no answer"
 _TURN_MS = 5_000
 """Longest wait for the turn of one read."""
 _UNANSWERED_S_MAX = 30.0
+_POLLS_SHARE = 0.5
+"""Of the requests a minute: what watching open orders may take. Orders and prices must find room beside it."""
+_FIRST_BACK_MS = 6 * 86_400_000
+"""The first read of a symbol's trades reaches back so far: one request where a venue shows a week at a time."""
 _LISTS_EVERY = 3
 """Before the fence every so many look-ups of an order that is not found also ask for the lists."""
 
@@ -232,9 +236,16 @@ class Resolver:
         if reads == 0 and (attempt.request.time_in_force is not TimeInForce.GTC or attempt.state is _S.CANCELING):
             return 0.0
         wait = max(min(config.poll_ms << min(reads, 10), config.poll_ms_max) / 1_000, self._unanswered_s(attempt))
+        if attempt.state is _S.OPEN and attempt.request.time_in_force is TimeInForce.GTC:
+            wait = max(wait, self._turn_s())
         if attempt.state is _S.OPEN and attempt.cancel_after_ms is not None:
             wait = min(wait, max(0.0, (attempt.cancel_after_ms - self._desk.clock.now_ms()) / 1_000))
         return wait
+
+    def _turn_s(self) -> float:
+        """Market seconds in which each open order may be read once: with many of them the limit is what counts."""
+        standing = sum(a.state is _S.OPEN for a in self._desk.books.live_attempts())
+        return 60.0 * standing / (self._desk.config.requests_per_minute * _POLLS_SHARE)
 
     def _should_cancel(self, attempt: Attempt) -> bool:
         due = attempt.cancel_after_ms is not None and self._desk.clock.now_ms() >= attempt.cancel_after_ms
@@ -280,7 +291,7 @@ class Resolver:
         since = (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms
         await self.sweep(attempt.symbol, since)
         if reads % 3 == 2:
-            await self._sweep_by_time(attempt.symbol, since)
+            await self.sweep_by_time(attempt.symbol, since)
         if reads and reads % 10 == 0:
             missing = f"executed={attempt.executed_quantity}, booked={attempt.booked_quantity}"
             self._desk.alert("fills_missing", "critical", f"{attempt.symbol} {attempt.wire_id}: {missing}")
@@ -289,14 +300,16 @@ class Resolver:
         """Read our trades of one symbol from its cursor on and book them.
 
         Args:
-            since_ms: Where to begin if there is no cursor yet; an open order sent earlier moves it further back. What
-                is older than the ledger is in the balances that it began with: a venue that shows a month at a time
-                is not asked about decades.
+            since_ms: Where to begin if there is no cursor yet, at the latest: the cursor passes over whatever is older
+                than the first page, so this begins days before, for trades of others that nobody has read. An open
+                order sent earlier moves it further back. What is older than the ledger is in the balances that it
+                began with: a venue that shows a month at a time is not asked about decades.
         Returns:
             Trades that an unproven order may yet explain; ``None`` where the venue did not answer.
         """
         if opened := self._desk.recall(LEDGER_OPENED):
-            since_ms = max(since_ms, int(opened) - self._settler.slack_ms)
+            back_ms = self._desk.clock.now_ms() - _FIRST_BACK_MS
+            since_ms = max(min(since_ms, back_ms), int(opened) - self._settler.slack_ms)
         for attempt in self._desk.books.live_attempts():
             if attempt.symbol == symbol:
                 since_ms = min(since_ms, (attempt.sent_ms or attempt.prepared_ms) - self._settler.slack_ms)
@@ -312,19 +325,24 @@ class Resolver:
             if waiting or not page.more or page.cursor == cursor:
                 return waiting
 
-    async def _sweep_by_time(self, symbol: str, since_ms: int) -> None:
-        """Read our trades from a moment on, whatever the cursor says: it may have gone over a fill that is missing."""
-        cursor = ""
+    async def sweep_by_time(self, symbol: str, since_ms: int) -> Sequence[VenueTrade] | None:
+        """Read our trades from a moment on, whatever the cursor says: it may have gone over one that is missing.
+
+        Returns:
+            As `sweep` does; the cursor stays where it is.
+        """
+        cursor, left = "", list[VenueTrade]()
         while True:
             try:
                 await self._desk.limiter.acquire(Priority.RECONCILE, weight=self._desk.venue.weight_of("trades"))
                 page = await self._desk.venue.trades(symbol, cursor, since_ms)
             except (RetryableVenueError, VenueRefused) as error:
                 self._venue_error("trades", symbol, error)
-                return
-            await self._settler.book(page.trades)
+                return None
+            _, waiting = await self._settler.book(page.trades)
+            left += waiting
             if not page.more or page.cursor == cursor:
-                return
+                return left
             cursor = page.cursor
 
     # Reads ----------------------------------------------------------------------------------------------------

@@ -96,7 +96,9 @@ class Startup:
             work.tell(SessionStarted(run.run_id, run.number, run.profile, plugins, run.seed, version))
             if loaded.last_run is None and not desk.recall(OPENING_DUE):
                 self._adopt_balances(work, run)
-        await report.step(6, "trades", lambda: self._insist("trades", self._sweeping.read_trades))
+        whole = loaded.last_run is None or desk.behind is not None or bool(desk.recall(OPENING_DUE))
+        read_trades = self._sweeping.read_trades if whole else self._sweeping.read_traces
+        await report.step(6, "trades", lambda: self._insist("trades", read_trades))
         if desk.recall(OPENING_DUE):
             async with desk.transaction() as work:
                 self._adopt_balances(work, run)

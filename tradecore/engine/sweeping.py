@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from tradecore.engine.budget import spent_by
 from tradecore.engine.desk import Desk
@@ -28,8 +28,12 @@ _AT_ONCE = 8
 """Reads under way together; the limiter holds back what is too much."""
 _LOOKS_MAX = 3
 """Looks at balances that differ at a start: they lag fills at some venues (F24)."""
+_LIST_S: Final = 5.0
+"""A list of open orders so young, with nothing booked since, serves the next step too."""
 _LAG_S_MIN = 1.0
 
+HOURLY: Final = "interval"
+"""What asks for a sweep that reads the trades of every symbol, whatever orders and balances say."""
 WAKE: Final = "wake"
 """What asks for a sweep where nothing had run for a while."""
 _WAKE_TRIES: Final = 6
@@ -37,6 +41,15 @@ _WAKE_PAUSE_S: Final = 10.0
 
 Told = str | tuple[str, bool]
 """What a step found, in words, and whether that is as it should be; words alone are."""
+
+
+class _Listed(NamedTuple):
+    """All open orders as read for one step."""
+
+    orders: Sequence[OrderReport]
+    at_s: float
+    sequence: int
+    """Of the newest event booked when they came."""
 
 
 class Sweeping:
@@ -60,6 +73,7 @@ class Sweeping:
         self._skew = skew
         self._task: asyncio.Task[None] | None = None
         self._wanted = ""
+        self._listed: _Listed | None = None
 
     def report(self, when: str) -> Report:
         """Begin a report."""
@@ -95,7 +109,7 @@ class Sweeping:
         report = self.report(when)
         await report.tolerant(3, "clock", self._skew.check)
         await report.tolerant(4, "instruments", self._instruments)
-        await report.tolerant(6, "trades", self.read_trades)
+        await report.tolerant(6, "trades", self.read_trades if when == HOURLY else self._read_anew)
         found = await report.compared(lambda: self.compare("running"))
         await report.tolerant(9, "open and unknown orders", self._nudge)
         report.orphans(found)
@@ -104,6 +118,10 @@ class Sweeping:
         await report.recomputed()
         await report.finish()
         return all(step.ok for step in report.steps)
+
+    async def _read_anew(self) -> str:
+        """Read what orders and new balances speak for; everything where the balances get no answer."""
+        return await (self.read_traces() if await self._reconciler.balances_anew() else self.read_trades())
 
     async def _instruments(self) -> Told:
         return ("read anew", True) if await self._tradable.reload() else ("no answer", False)
@@ -127,19 +145,59 @@ class Sweeping:
             RetryableVenueError: A symbol got no answer.
         """
         desk = self._desk
-        since = int(desk.recall(LEDGER_OPENED) or desk.clock.now_ms())
         before = desk.booked_sequence
         symbols = self._symbols()
+        await self._read(symbols)
+        news = "something new" if desk.booked_sequence > before else "nothing new"
+        return f"{len(symbols)} symbols read, {news}"
+
+    async def read_traces(self) -> str:
+        """Read our trades of the symbols that matter and that orders or balances speak for, and book what is new.
+
+        With an order that has ended or moved, its symbol; then those whose base coin the venue counts otherwise than
+        the ledger; then, where a coin still differs, all of its symbols. Where all agrees nothing can be missing, and
+        the cursors stay where they are. The balances in use must be of this start or sweep.
+
+        Raises:
+            RetryableVenueError: The list of open orders, or a symbol, got no answer.
+        """
+        desk, reconciler = self._desk, self._reconciler
+        before = desk.booked_sequence
+        orders = await reconciler.open_orders()
+        self._listed = _Listed(orders, desk.clock.monotonic_s(), desk.booked_sequence)
+        symbols = self._symbols()
+        doubted = reconciler.traces.of_orders(orders)
+        done = {symbol for symbol in symbols if symbol in doubted}
+        await self._read(sorted(done))
+        for look in (reconciler.traces.of_bases, reconciler.traces.of_coins):
+            left = look(symbol for symbol in symbols if symbol not in done)
+            if left and reconciler.balances_lag() and self._is_dear(left) and await reconciler.balances_anew():
+                left = look(left)
+            await self._read(left)
+            done.update(left)
+        news = "something new" if desk.booked_sequence > before else "nothing new"
+        return f"{len(done)} of {len(symbols)} symbols read, {news}"
+
+    async def _read(self, symbols: Sequence[str]) -> None:
+        since = int(self._desk.recall(LEDGER_OPENED) or self._desk.clock.now_ms())
         answers = await _together(self._resolver.sweep(symbol, since) for symbol in symbols)
         silent = [symbol for symbol, answer in zip(symbols, answers, strict=True) if answer is None]
         if silent:
             raise RetryableVenueError(f"no answer for the trades of {', '.join(silent)}")
-        news = "something new" if desk.booked_sequence > before else "nothing new"
-        return f"{len(symbols)} symbols read, {news}"
+
+    def _is_dear(self, symbols: Sequence[str]) -> bool:
+        """Tell whether to read the trades of some symbols costs more than to read the balances again."""
+        weight_of = self._desk.venue.weight_of
+        return len(symbols) * weight_of("trades") > weight_of("balances")
 
     async def compare(self, when: str) -> Found:
-        """Compare open orders and balances."""
-        return await self._reconciler.run(when)
+        """Compare open orders and balances; a list that was read a moment before is not asked for again."""
+        listed, self._listed = self._listed, None
+        return await self._reconciler.run(when, listed=listed.orders if listed and self._stands(listed) else None)
+
+    def _stands(self, listed: _Listed) -> bool:
+        desk = self._desk
+        return listed.sequence == desk.booked_sequence and desk.clock.monotonic_s() - listed.at_s <= _LIST_S
 
     async def read_attempts(self, seen: frozenset[str] = frozenset()) -> Told:
         """Read every order by our id whose end is not proven, those aside that a list has just shown.
