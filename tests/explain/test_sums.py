@@ -15,6 +15,7 @@ from tradecore.journal.opening import open_journal
 from tradecore.journal.query_day import equity_of, orders_of
 from tradecore.journal.query_lines import newest_lines, newest_ns
 from tradecore.journal.why import nearest, why
+from tradecore.journal.why_newest import Newest, newest
 from tradecore.model.events import (
     BookedEvent,
     CandidateOutcomes,
@@ -26,6 +27,7 @@ from tradecore.model.events import (
     OrderFill,
     OutcomeGroup,
     PortfolioSnapshot,
+    ScanOutcomes,
     Stamped,
     Taxonomy,
 )
@@ -193,3 +195,45 @@ async def test_a_fill_after_midnight_keeps_its_rung_its_decision_and_what_it_was
     (first,) = before.fills
     assert first.later == {"60": 12.0}
     assert len(before.sent) == 2
+
+
+async def test_rows_after_the_newest_sum_are_counted_apart(tmp_path):
+    folder, clock = tmp_path / "journal", HandClock()
+    journal = open_journal(folder, session="run", clock=clock, mask=Mask([]))
+    assert newest(folder, 0, 2 * BEGIN_MS) == Newest()
+    group = OutcomeGroup("THRESHOLD_NOT_MET", "one", "x", SYMBOLS, (1, 1, 1))
+    for number in range(1, 7):
+        clock.ms = BEGIN_MS + number * 5_000
+        journal.note(ScanOutcomes(clock.ms, 3, {"THRESHOLD_NOT_MET": 2, "NO_BOOK": 1}, 0))
+        if number == 4:  # the sum of three rows comes after the fourth was written about
+            journal.note(CandidateOutcomes(BEGIN_MS + 5_000, BEGIN_MS + 15_000, 3, 9, (group,)))
+    assert await journal.close(1)
+    found = newest(folder, 0, 2 * BEGIN_MS)
+    assert found == Newest(3, 9, {"THRESHOLD_NOT_MET": 6, "NO_BOOK": 3}, BEGIN_MS + 20_000, BEGIN_MS + 30_000)
+    assert newest(folder, 0, BEGIN_MS + 30_000).rows == 2
+    assert newest(folder, BEGIN_MS + 30_000, 2 * BEGIN_MS).rows == 1
+
+
+async def test_a_sum_may_lie_in_the_file_of_the_day_before(tmp_path):
+    folder, clock = tmp_path / "journal", HandClock()
+    clock.ms = BEGIN_MS + DAY_MS - 10_000
+    journal = open_journal(folder, session="run", clock=clock, mask=Mask([]))
+    group = OutcomeGroup("THRESHOLD_NOT_MET", "one", "x", SYMBOLS, (1, 1, 1))
+    journal.note(ScanOutcomes(clock.ms, 3, {"THRESHOLD_NOT_MET": 3}, 0))
+    journal.note(CandidateOutcomes(clock.ms, clock.ms, 1, 3, (group,)))
+    for step_ms in (5_000, 10_000, 15_000):
+        clock.ms = BEGIN_MS + DAY_MS - 10_000 + step_ms
+        journal.note(ScanOutcomes(clock.ms, 3, {"THRESHOLD_NOT_MET": 3}, 0))
+    assert await journal.close(1)
+    assert len(list_files(folder, Taxonomy.DECISION)) == 2
+    assert newest(folder, 0, 2 * BEGIN_MS).rows == 3
+
+
+async def test_the_equity_begins_where_the_run_began(tmp_path):
+    folder, clock = tmp_path / "journal", HandClock()
+    journal = open_journal(folder, session="run", clock=clock, mask=Mask([]))
+    for number, equity in enumerate(("1000", "998", "997")):
+        clock.ms = BEGIN_MS + number * 30_000
+        journal.note(PortfolioSnapshot("USDT", Decimal(equity), Decimal("1"), Decimal("0"), Decimal("0"), 0, 0))
+    assert await journal.close(1)
+    assert [point.equity for point in equity_of(folder, None, None)] == [1_000, 997], "the first, and the last"

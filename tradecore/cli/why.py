@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tradecore.cli.why_exits import Exits
     from tradecore.journal.why import Why
     from tradecore.journal.why_day import Cell, Denial
+    from tradecore.journal.why_newest import Newest
 
 _BAR = 24
 _SPARKS = " ▁▂▃▄▅▆▇█"
@@ -119,9 +120,11 @@ def _answer(
     from tradecore.cli.why_exits import exits_of
     from tradecore.journal.why import nearest
     from tradecore.journal.why import why as sum_up
+    from tradecore.journal.why_newest import newest
 
     since_ms, until_ms = span_of(journal, since, until)
     found = sum_up(journal, since_ms, until_ms, symbol)
+    untold = newest(journal, since_ms, until_ms)
     near = nearest(journal, since_ms, until_ms, limit) if symbol is None else ()
     with open_rows(kept) as rows:
         trading = rows.trading()
@@ -133,14 +136,14 @@ def _answer(
             {
                 "state": str(kept.folder), "symbol": symbol, "since_ms": found.first_ms, "until_ms": found.last_ms,
                 "candidates": found.candidates, "created": found.created, "refused_signals": found.refused,
-                "trading": facts(trading), "reasons": facts(list(found.cells)),
+                "newest": facts(untold), "trading": facts(trading), "reasons": facts(list(found.cells)),
                 "refusals": [_denial_facts(one, found.refused) for one in found.denials],
                 "nearest": facts(list(near)), "line": facts(list(found.line)), "entries": facts(entries),
                 "exits": facts(exits), "left_out": facts(left_out),
             }
         )  # fmt: skip
         return
-    _show(found, near, symbol, trading, limit, entries, exits)
+    _show(found, untold, near, symbol, trading, limit, entries, exits)
     say_left_out(left_out)
 
 
@@ -155,7 +158,14 @@ def _denial_facts(one: Denial, refused: int) -> dict[str, Any]:
 
 
 def _show(  # noqa: PLR0917 - one answer, in the order in which it is printed
-    found: Why, near: Sequence[Cell], symbol: str | None, trading: Any, limit: int, entries: Entries, exits: Exits
+    found: Why,
+    untold: Newest,
+    near: Sequence[Cell],
+    symbol: str | None,
+    trading: Any,
+    limit: int,
+    entries: Entries,
+    exits: Exits,
 ) -> None:
     from tradecore.cli.paper import console
     from tradecore.cli.why_entries import show_entries
@@ -170,13 +180,13 @@ def _show(  # noqa: PLR0917 - one answer, in the order in which it is printed
         f"{found.candidates:,} candidates, {found.refused:,} signals refused, {found.created:,} became intents",
         soft_wrap=True,
     )
+    _say_newest(out, untold, symbol)
     if trading is not None and str(trading.state) != "ACTIVE":
         out.print(f"trading state is {trading.state} since {moment(trading.since_ms)}: {trading.reason}", style="red")
-    if not found.candidates and not found.refused:
+    if not found.candidates and not found.refused and not untold.rows:
         out.print("nothing was judged in that time: was the run alive, and is the symbol in its universe?")
-    else:
-        _show_reasons(out, found, limit)
-        _show_refusals(out, found, limit)
+    _show_reasons(out, found, limit)
+    _show_refusals(out, found, limit)
     show_entries(out, entries, limit)
     show_exits(out, exits, limit)
     if found.line:
@@ -185,10 +195,23 @@ def _show(  # noqa: PLR0917 - one answer, in the order in which it is printed
         _show_nearest(out, near)
 
 
+def _say_newest(out: Console, untold: Newest, symbol: str | None) -> None:
+    """Say what the sums do not hold yet, so that figures of a running process are not taken for all."""
+    from tradecore.cli.write import clock_time, counted
+
+    if not untold.rows:
+        return
+    rows = f"the newest {untold.rows:,} rows, {clock_time(untold.first_ms)} to {clock_time(untold.last_ms)}"
+    what = f"{untold.candidates:,} candidates, {counted(untold.outcomes)}" if symbol is None else "not of one symbol"
+    out.print(f"besides {rows}, told by guest and symbol once their five minutes are over: {what}", soft_wrap=True)
+
+
 def _show_reasons(out: Console, found: Why, limit: int) -> None:
     from tradecore.cli.paper import table
     from tradecore.cli.write import share
 
+    if not found.cells:
+        return
     shown = table("what became of candidates", "by", "count", "share", "", right=("count", "share"))
     for cell in found.cells[:limit]:
         shown.add_row(
@@ -212,7 +235,7 @@ def _show_refusals(out: Console, found: Why, limit: int) -> None:
     names = ("refused after a signal", "by", "limit", "measured", "allowed", "count", "share", "")
     shown = table(*names, right=("count", "share"), wide=("by", "limit", "measured", "allowed"))
     for one in found.denials[:limit]:
-        allowed = f"{one.threshold:.6g} {one.unit}".rstrip() if one.threshold is not None else "-"
+        allowed = f"{_plain(one.threshold)} {one.unit}".rstrip() if one.threshold is not None else "-"
         shown.add_row(
             one.outcome, one.by, one.limit or "-", measured(one), allowed, f"{one.times:,}",
             share(one.times, found.refused), bar(one.times, found.refused, 8),
@@ -297,8 +320,13 @@ def measured(one: Denial) -> str:
     """What was measured where it refused: the mean, and its range where it has one."""
     if one.least is None or one.most is None:
         return "-"
-    mean = f"{one.total / one.times:.6g}"
-    return mean if one.least == one.most else f"{mean} ({one.least:.4g} to {one.most:.4g})"
+    mean = _plain(one.total / one.times)
+    return mean if one.least == one.most else f"{mean} ({_plain(one.least)} to {_plain(one.most)})"
+
+
+def _plain(value: float) -> str:
+    """Write what was measured without an exponent where its whole part is too long for six digits."""
+    return f"{value:.0f}" if abs(value) >= 100_000 else f"{value:.6g}"
 
 
 def _beyond(one: Denial) -> float | None:
@@ -318,4 +346,7 @@ def in_words(one: Denial, refused: int) -> str:
     unit = f" {one.unit}" if one.unit else ""
     beyond = _beyond(one)
     far = f" ({beyond:+.0%})" if beyond is not None else ""
-    return head + f"{one.limit} {one.total / one.times:.4g}{unit} over a limit of {one.threshold:.6g} by {one.by}{far}"
+    return (
+        head
+        + f"{one.limit} {_plain(one.total / one.times)}{unit} over a limit of {_plain(one.threshold)} by {one.by}{far}"
+    )

@@ -174,13 +174,17 @@ def _worth_later(fill: FillCost, after: Late) -> FillCost:
 
 
 def _read_equity(data: bytes) -> tuple[Equity, ...]:
-    """The last equity of every five minutes."""
+    """The first equity of the day, where a run may have begun, and the last of every five minutes."""
+    first: Equity | None = None
     found: dict[int, Equity] = {}
     for raw in matching(data, ("portfolio_snapshot",)):
         line = orjson.loads(raw)
         at_ms = line["at_ns"] // 1_000_000
-        found[at_ms // _EQUITY_MS] = Equity(at_ms, float(line["data"]["equity"]), line["data"]["currency"])
-    return tuple(found.values())
+        point = Equity(at_ms, float(line["data"]["equity"]), line["data"]["currency"])
+        first = first or point
+        found[at_ms // _EQUITY_MS] = point
+    last = tuple(found.values())
+    return last if first is None or first == last[0] else (first, *last)
 
 
 def orders_of(
