@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tradecore.cli.options import json_option, plugins_option, profile_option, sets_option
+from tradecore.cli.options import json_option, plugins_option, profile_option, say_looking, sets_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ def doctor(
     """
     import os
 
+    say_looking("settings, disk, store and exchange")
     from tradecore.app.examine import examine
     from tradecore.app.prepare import Options, prepare
     from tradecore.cli.paper import console, print_json, table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,3 +33,13 @@ def state_option(function: F) -> F:
         metavar="DIR",
         help="State folder of the run; latest is the newest below state/.",
     )(function)
+
+
+def say_looking(what: str) -> None:
+    """Say to a person who waits what is looked at: an exchange's library alone takes seconds to load.
+
+    Args:
+        what: Said on stderr, and only where that is a terminal.
+    """
+    if sys.stderr.isatty():
+        click.echo(f"tradecore: looking at {what} ...", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tradecore.cli.options import json_option, plugins_option, profile_option, sets_option
+from tradecore.cli.options import json_option, plugins_option, profile_option, say_looking, sets_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,7 @@ def plan(
     """
     import os
 
+    say_looking("settings and plugins")
     from tradecore.app.planning import judge
     from tradecore.app.prepare import Options, measured_of, prepare, world_of_run
     from tradecore.cli.config_values import effective

@@ -134,10 +134,12 @@ def _show(found: _Figures) -> None:
 
 
 def _trade_lines(found: _Figures) -> list[tuple[str, str]]:
-    from tradecore.cli.write import money, signed
+    from tradecore.cli.write import money, short, signed
 
     trades, unit = found.trades, found.currency
-    fees = ", ".join(f"{money(amount)} {coin}" for coin, amount in sorted(found.fees.items())) or "none"
+    # a hundredth is no measure of other coins: 0.00 BTC would hide what was paid
+    shown = {coin: money(amount) if coin == unit else short(amount) for coin, amount in sorted(found.fees.items())}
+    fees = ", ".join(f"{amount} {coin}" for coin, amount in shown.items()) or "none"
     return [
         ("trades", f"{trades.trades:,} closed: {trades.wins:,} won, {trades.losses:,} lost, win rate "
                    f"{_percent(trades.win_rate)}"),

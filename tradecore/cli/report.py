@@ -94,6 +94,6 @@ def _next(out: Console, folder: Path | None, named: bool) -> None:
         return
     state = f" --state {place(folder)}" if named else ""
     out.print(f"The run is kept in {place(folder)}. What to type next:", soft_wrap=True)
-    commands = ("status", "query trades", "query orders", "query intents --since 30m")
+    commands = ("status", "why --top", "query trades", "query orders", "query intents --since 30m", "ledger check")
     for command in commands:
         out.print(f"  {me} {command}{state}", soft_wrap=True)

@@ -177,12 +177,16 @@ def _lines(kept: Kept, runs: str | None, now: Now) -> list[tuple[str, str]]:
         lines.append(("trading", "ACTIVE since the first start"))
     lines.append(("market time", f"{moment(now.newest_ms)} UTC"))
     if now.figures:
+        # before the figures: they may be half a minute of the wall old, which is much market time of a fast run
+        age = length(max(0, now.newest_ms - int(now.figures["at_ms"])))
+        lines.append(
+            ("figures of", f"{moment(int(now.figures['at_ms']))} UTC, {age} old; the next two lines are as of then")
+        )
         lines.append(("money", _money(now.figures)))
         lines.append(("work", _work(now.figures)))
-        age = length(now.newest_ms - int(now.figures["at_ms"]))
-        lines.append(("figures of", f"{moment(int(now.figures['at_ms']))} UTC, {age} old"))
         if (oldest := now.figures.get("marks_age_ms")) is not None:
-            lines.append(("prices", f"positions were valued by prices up to {length(int(oldest))} old then"))
+            # a row's close may lie a moment ahead of the clock that reads it
+            lines.append(("prices", f"positions were valued by prices up to {length(max(0, int(oldest)))} old then"))
     return lines
 
 

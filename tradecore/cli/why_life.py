@@ -185,10 +185,11 @@ def _show_end(out: Console, found: Story) -> None:
 
     cleared = found.cleared
     if cleared:
+        state, reason, times = cleared["state"], cleared["reason"], cleared["attempts"]
         detail = f": {cleared['detail']}" if cleared["detail"] else ""
         _say(
-            out, "end", f"{cleared['state']} {cleared['reason']}{detail}; {cleared['executed_quantity']} of "
-            f"{cleared['quantity']} in {cleared['attempts']} attempts, {length(cleared['age_ms'])}",
+            out, "end", f"{state if state == reason else f'{state} {reason}'}{detail}; {cleared['executed_quantity']} "
+            f"of {cleared['quantity']} in {times} attempt{'' if times == 1 else 's'}, {length(cleared['age_ms'])}",
         )  # fmt: skip
     elif found.created:
         _say(out, "end", "not yet: the intent lives")

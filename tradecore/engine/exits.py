@@ -30,6 +30,7 @@ from tradecore.model.units import (
     PositionId,
     Side,
     add_bps,
+    canonical,
     ceil_to_tick,
     floor_to_lot,
     minus,
@@ -260,7 +261,7 @@ class Exits:
             self._later(position_id, _STORE_WAIT_S)
             return f"store unavailable: {error}"
         self._execution.start(intent)
-        return f"selling {quantity} {instrument.base}"
+        return f"selling {canonical(quantity)} {instrument.base}"
 
     async def _begin(self, position: Position, intent: Intent, free: Decimal) -> None:
         desk = self._desk
