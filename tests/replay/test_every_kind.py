@@ -47,6 +47,8 @@ def test_r41_the_kinds_of_real_time_are_written_against_a_venue(tmp_path, cli):
     speed = 12.0
     with Venue("binance", tmp_path, speed) as venue:
         options, sets = venue.options(None)
+        # what a channel logs of an alert is a warning of a library like any other
+        options += ["--plugins", "signals_drop,size_fixed,risk_limits,exec_ioc_gtc,exits,notify_log"]
         state = tmp_path / "state"
         with Bot(state, options, [*sets, "engine.deadlines_ms.signal=1"], env={"PYTHONPATH": _path()}) as bot:
             bot.until_event("scan_outcomes", 2, timeout_s=200)
