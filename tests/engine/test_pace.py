@@ -1,10 +1,12 @@
 """Comparing with the venue leaves room under the request limit: dear reads come more rarely (R20, R38, INV-10)."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
 
-from tradecore.testing.factories import row_close_ms
+from tradecore.model.units import TimeInForce
+from tradecore.testing.factories import ScriptedSource, closing_at, router, row_close_ms, sizer, wisher
 from tradecore.testing.harness import at, twin_of
 
 A = "AAA/USDT"
@@ -99,3 +101,66 @@ def test_f23_what_got_no_answer_stays_due(run, scene):
     assert "open orders" in missing
     assert not due_again
     assert missing_later == ()
+
+
+def test_r34_watching_many_open_orders_leaves_half_of_the_requests_to_others(run, scene):
+    """Thirty orders stand, sixty requests a minute are allowed: each is read once a minute, and none is forgotten."""
+    symbols = tuple(f"S{number:02d}/USDT" for number in range(30))
+    asked = []
+
+    def begin(engine):
+        venue = engine.desk.venue
+        plain = venue.order
+
+        async def order(symbol, wire_id):
+            asked.append((engine.desk.clock.now_ms(), symbol))
+            return await plain(symbol, wire_id)
+
+        venue.order = order
+
+    story = scene(
+        source=ScriptedSource({symbol: closing_at(*(100,) * 12) for symbol in symbols}),
+        wish=wisher({1: symbols}), size=sizer("1"), route=router((TimeInForce.GTC, "-50", 1_200_000)),
+        sets=("limiter.requests_per_minute=60", "intervals.reconcile_s=60", "run.allow=[\"requests_over_limit\"]"),
+    )  # fmt: skip
+    run(story, begin=begin)
+    late = [symbol for at_ms, symbol in asked if row_close_ms(5) <= at_ms < row_close_ms(9)]
+    assert 90 <= len(late) <= 4 * 33, len(late)
+    assert set(late) == set(symbols)
+
+
+def test_r20_who_asks_while_a_read_of_balances_waits_for_its_turn_is_served_by_it(run, scene):
+    """Each look wants an answer that was asked for after it; a read that has not left yet is one."""
+    sent, served = [], []
+
+    def begin(engine):
+        desk, money = engine.desk, engine.money
+        plain, turn = desk.venue.balances, asyncio.Event()
+        acquire = desk.limiter.acquire
+
+        async def balances():
+            sent.append(desk.clock.now_ms())
+            return await plain()
+
+        async def held(priority, *, weight=1, deadline_ms=None):
+            await turn.wait()
+            return await acquire(priority, weight=weight, deadline_ms=deadline_ms)
+
+        async def story():
+            desk.venue.balances, desk.limiter.acquire = balances, held
+            waiting = [asyncio.ensure_future(money.refresh()) for _ in range(5)]
+            await desk.clock.sleep(0.01)
+            waiting[0].cancel()
+            await desk.clock.sleep(0.01)
+            turn.set()
+            done = await asyncio.gather(*waiting, return_exceptions=True)
+            served.extend(type(one).__name__ if isinstance(one, BaseException) else one for one in done)
+            served.append(len(sent))
+            await asyncio.gather(money.refresh(), money.refresh())
+            served.append(len(sent))
+            desk.venue.balances, desk.limiter.acquire = plain, acquire
+
+        at(engine, row_close_ms(3) + 30_000, lambda: desk.spawn(story(), "five ask"))
+
+    run(scene(*(100,) * 8, sets=("intervals.reconcile_s=3600", "intervals.balance_refresh_s=3600")), begin=begin)
+    assert served == ["CancelledError", True, True, True, True, 1, 3], "one that has left serves nobody else"

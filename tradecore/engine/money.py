@@ -25,6 +25,8 @@ class VenueMoney:
         self.problem: Exception | None = None
         """Why the newest read got no answer; ``None``: it got one."""
         self._touched_ms: dict[str, int] = {}
+        self._unsent: asyncio.Future[bool | None] | None = None
+        """The read that still waits for its turn; its answer will be of after that."""
 
     def touched(self, coin: str) -> None:
         """Take note that a fill moved a coin: older answers about it are stale."""
@@ -44,20 +46,44 @@ class VenueMoney:
         return self._desk.clock.now_ms() - self.read_ms
 
     async def refresh(self) -> bool:
-        """Read the balances with a limit of time; on failure the last ones stay in use (R20)."""
+        """Read the balances with a limit of time; on failure the last ones stay in use (R20).
+
+        Who asks while a read still waits for its turn is served by that one: it is asked later than he was.
+        """
+        while self._unsent is not None:
+            served = await asyncio.shield(self._unsent)
+            if served is not None:
+                return served
+        mine = self._unsent = asyncio.get_running_loop().create_future()
+        answered: bool | None = None
+        try:
+            answered = await self._read(mine)
+            return answered
+        finally:
+            self._sent(mine)
+            mine.set_result(answered)  # None: whoever read was cancelled, and the next one reads himself
+
+    def _sent(self, read: asyncio.Future[bool | None]) -> None:
+        """Serve nobody else with a read that is on its way: it may not see what happens from now on."""
+        if self._unsent is read:
+            self._unsent = None
+
+    async def _read(self, read: asyncio.Future[bool | None]) -> bool:
         desk = self._desk
-        started = desk.clock.now_ms()
+        started = sent = desk.clock.now_ms()
         problem, self.problem = "", None
         try:
             async with asyncio.timeout(desk.config.balance_timeout_s * desk.config.time_scale):
                 await desk.limiter.acquire(Priority.RECONCILE, weight=desk.venue.weight_of("balances"))
+                self._sent(read)
+                sent = desk.clock.now_ms()
                 balances = await desk.venue.balances()
         except (TimeoutError, RetryableVenueError, VenueRefused) as error:
             problem, self.problem = f"{type(error).__name__}: {error}", error
             desk.heed(error)
         else:
-            if started >= self.read_ms:  # an answer that was asked for earlier than the one in use is no news
-                self.balances, self.read_ms = balances, started
+            if sent >= self.read_ms:  # an answer that was asked for earlier than the one in use is no news
+                self.balances, self.read_ms = balances, sent
         desk.tally.balance_refreshes += 1
         desk.tally.balance_timeouts += bool(problem)
         latency = float(desk.clock.now_ms() - started)
