@@ -115,3 +115,17 @@ def test_r1_plugins_are_listed(cli):
     with_hooks = json.loads(cli("plugins", "list", "--hooks", "--json").stdout)["plugins"]
     assert {row["name"]: row["hooks"] for row in with_hooks}["exits"] == ["follow"]
     assert "exec_ioc_gtc" in cli("plugins", "list").stdout
+
+
+def test_status_says_of_when_its_figures_are(cli, kept):
+    lines = cli("status", "--state", kept[0]).stdout.splitlines()
+    names = [line.split("  ")[0] for line in lines]
+    assert names.index("figures of") < names.index("money") < names.index("work"), "their age stands before them"
+    assert not any("-0s" in line for line in lines)
+
+
+def test_performance_begins_with_the_money_of_the_summary(cli, kept):
+    folder, summary = kept
+    found = json.loads(cli("query", "performance", "--state", folder, "--json").stdout)
+    assert found["equity"]["first"] == pytest.approx(float(summary["equity_start"]))
+    assert found["equity"]["last"] == pytest.approx(float(summary["equity_end"]), abs=0.01)

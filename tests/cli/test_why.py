@@ -308,3 +308,20 @@ def test_answers_start_at_once(program, kept):
             spent.append(time.perf_counter() - started)
         best[words] = min(spent)
     assert max(best.values()) < 1.5, best
+
+
+def test_rows_that_stand_in_no_sum_are_told_besides(cli, kept, tmp_path):
+    folder = tmp_path / "state"
+    shutil.copytree(kept[0], folder)
+    for path in (folder / "journal" / "decision").iterdir():
+        lines = path.read_bytes().splitlines(keepends=True)
+        last = max(number for number, line in enumerate(lines) if b'"kind":"scan_outcomes"' in line)
+        sums = [number for number, line in enumerate(lines) if b'"kind":"candidate_outcomes"' in line]
+        # as a running process has it: the sum of the newest rows is not written yet
+        path.write_bytes(b"".join(lines[: next(number for number in sums if number > last)]))
+    found = json.loads(cli("why", *SPAN, "--state", folder, "--json").stdout)
+    assert found["newest"]["rows"] > 0
+    assert found["candidates"] + found["newest"]["candidates"] == kept[1]["candidates"]
+    shown = cli("why", *SPAN, "--state", folder).stdout
+    assert f"besides the newest {found['newest']['rows']:,} rows" in shown
+    assert "besides the newest" not in cli("why", *SPAN, "--state", kept[0]).stdout

@@ -28,6 +28,14 @@ class Newest(NamedTuple):
     last_ms: int = 0
 
 
+class _Row(NamedTuple):
+    """One row that was judged."""
+
+    row_ms: int
+    candidates: int
+    outcomes: Mapping[str, int]
+
+
 def newest(journal: Path, since_ms: int, until_ms: int) -> Newest:
     """Count the rows that a run has judged since its newest `candidate_outcomes`.
 
@@ -36,36 +44,35 @@ def newest(journal: Path, since_ms: int, until_ms: int) -> Newest:
         since_ms: The first moment asked about, market time.
         until_ms: The moment after the last.
     """
-    told_ms, lines = _untold(list_files(journal, Taxonomy.DECISION))
-    outcomes: dict[str, int] = {}
-    rows = [line for line in lines if line["row_ms"] > told_ms and since_ms <= line["row_ms"] < until_ms]
-    for line in rows:
-        for outcome, times in line["outcomes"].items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + times
+    told_ms, judged = _untold(list_files(journal, Taxonomy.DECISION))
+    rows = [row for row in judged if row.row_ms > told_ms and since_ms <= row.row_ms < until_ms]
     if not rows:
         return Newest()
-    moments = [line["row_ms"] for line in rows]
+    outcomes: dict[str, int] = {}
+    for row in rows:
+        for outcome, times in row.outcomes.items():
+            outcomes[outcome] = outcomes.get(outcome, 0) + times
+    moments = [row.row_ms for row in rows]
     counted = dict(sorted(outcomes.items(), key=lambda item: (-item[1], item[0])))
-    return Newest(len(rows), sum(line["candidates"] for line in rows), counted, min(moments), max(moments))
+    return Newest(len(rows), sum(row.candidates for row in rows), counted, min(moments), max(moments))
 
 
-def _untold(files: list[DayFile]) -> tuple[int, list[dict[str, object]]]:
-    """The last moment of the newest sum, 0 where there is none, and the scans written about since it began.
+def _untold(files: list[DayFile]) -> tuple[int, list[_Row]]:
+    """The last moment of the newest sum, 0 where there is none, and the rows of the files that had to be read for it.
 
     A sum may lie in the file of the day before: midnight does not wait for five minutes to end.
     """
-    lines: list[dict[str, object]] = []
+    rows: list[_Row] = []
     for file in reversed(files[-2:]):
-        here: list[dict[str, object]] = []
         told_ms = 0
         for raw in matching(sound_of(file).data, _KINDS):
             line = orjson.loads(raw)
+            data = line["data"]
             if line["kind"] == "scan_outcomes":
-                here.append(line["data"])
+                rows.append(_Row(data["row_ms"], data["candidates"], data["outcomes"]))
             else:
                 # a row may be written about before the sum of those before it is
-                told_ms = max(told_ms, line["data"]["last_ms"])
-        lines += here
+                told_ms = max(told_ms, data["last_ms"])
         if told_ms:
-            return told_ms, lines
-    return 0, lines
+            return told_ms, rows
+    return 0, rows
