@@ -161,3 +161,18 @@ def test_equity_of_the_summary_is_exact_money(kept):
     summary = kept[1]
     assert Decimal(summary["equity_start"]) == 10_000
     assert Decimal(summary["equity_end"]) > 9_000
+
+
+def test_the_end_says_what_to_type_next_and_who_leads_open_positions(cli, candle_folder, tmp_path):
+    folder = tmp_path / "state"
+    still = ("--set", "exits.time_to_live=3h", "--set", "exits.take_profit_pct=30", "--set", "exits.stop_loss_pct=20")
+    more = ("--set", "exits.trailing_activation_pct=20")
+    result = cli("run", "--data", candle_folder, "--speed", "max", "--state", folder, *still, *more)
+    assert result.exit_code == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("positions ")]
+    assert line.rstrip().endswith("open; nobody leads them until the next start")
+    named = [line for line in result.stdout.splitlines() if line.endswith(" --state state")]
+    assert any(" why --top " in line for line in named)
+    for line in named:
+        words = line.split()
+        assert cli(*words[1:]).exit_code == 0, line

@@ -30,7 +30,7 @@ def report(out: Console, outcome: Outcome, folder: Path | None, *, named: bool) 
     out.print(ended, style="bold", soft_wrap=True)
     shown = table("", "", wide=("",))
     shown.show_header = False
-    for name, text in _lines(found):
+    for name, text in _lines(found, kept=folder is not None):
         shown.add_row(name, text)
     out.print(shown)
     _outcomes(out, found)
@@ -46,7 +46,9 @@ def report(out: Console, outcome: Outcome, folder: Path | None, *, named: bool) 
     _next(out, folder, named)
 
 
-def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
+def _lines(found: dict[str, Any], *, kept: bool) -> list[tuple[str, str]]:
+    # stops and takes are ours, not orders at the venue: whoever ends a run must know
+    alone = "; nobody leads them until the next start" if kept and found["positions_open"] else ""
     start, end, currency = Decimal(found["equity_start"]), Decimal(found["equity_end"]), found["currency"]
     gain = minus(end, start)
     part = f", {percent(ratio(gain, start))}" if start else ""
@@ -60,7 +62,7 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("orders", f"{found['orders_sent']:,} sent, {found['orders_filled']:,} filled, "
                    f"{found['orders_partly_filled']:,} partly; fill rate {rate}"),
         ("not filled", counted(found["orders_failed"])),
-        ("positions", f"{found['positions_closed']:,} closed, {found['positions_open']:,} open"),
+        ("positions", f"{found['positions_closed']:,} closed, {found['positions_open']:,} open{alone}"),
         ("realised PnL", f"{signed(Decimal(found['realised_pnl']))} {currency}"),
         ("fees", f"{money(Decimal(found['fees']))} {currency}"),
         ("equity", f"{money(start)} to {money(end)} {currency} ({signed(gain)}{part})"),
