@@ -176,7 +176,7 @@ def doubts(wire: str) -> dict[str, Any]:
 
 
 def start(wire: str, attempts: int) -> dict[str, Any]:
-    """Start on a state with so many open orders, of which each may have been filled meanwhile."""
+    """Start on a state with so many open orders, most of which were filled meanwhile, or all of which stand."""
     sets = (
         'exec_ioc_gtc.steps=[{time_in_force="GTC", premium_bps=0, attempts=1, ttl_ms=3000000}]', 'market.row="2s"',
         "size_fixed.amount=20", "size_fixed.symbol_max=40", "signals_drop.drop_pct=0.01", "engine.intent_ttl_s=3600",
@@ -203,14 +203,20 @@ def start(wire: str, attempts: int) -> dict[str, Any]:
         left, state = Counter(str(a.state) for a in open_ones), {a.wire_id for a in open_ones}
         began_s = int(first.loop.time()) + 1
         starts = {}
-        for limit in (100_000, 800):
-            place = folder.with_name(f"{folder.name}-{limit}")
+        for name, limit, stands in (
+            ("filled_no_limit", 100_000, False),
+            ("filled", 800, False),
+            ("standing", 800, True),
+        ):
+            place = folder.with_name(f"{folder.name}-{name}")
             shutil.copytree(folder, place)
             more = ("shutdown.policy=cancel", f"limiter.requests_per_minute={limit}")
-            again = scene._replace(for_s=240, speed=5.0)
-            starts[str(limit)] = _started(Stage(again._replace(sets=(*sets, *more)), place, began_s), state)
+            stage = Stage(scene._replace(for_s=240, speed=5.0, sets=(*sets, *more)), place, began_s)
+            if stands:
+                stage.server.desk.engine._meet = lambda symbol, step: None  # type: ignore[method-assign]
+            starts[name] = _started(stage, state)
             shutil.rmtree(place)
-    return {"unsettled_before": dict(left), "by_limit_per_minute": starts}
+    return {"unsettled_before": dict(left), "starts": starts}
 
 
 def _renamed(wire: str) -> list[str]:
