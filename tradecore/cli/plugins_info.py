@@ -85,6 +85,11 @@ def settings_table(model: type[BaseModel], above: str = "") -> list[tuple[str, s
     return rows
 
 
+def _range(wanted: str) -> str:
+    """Write a range from its lower end: packaging lists its parts in no order of its own."""
+    return ",".join(sorted(wanted.split(","), key=lambda part: (not part.startswith(">"), part)))
+
+
 def _show(about: PluginInfo, guest: Guest, wanted: str, report: str, settings: list[tuple[str, str, str, str]]) -> None:
     from tradecore import __version__
     from tradecore.cli.paper import console, table
@@ -95,7 +100,7 @@ def _show(about: PluginInfo, guest: Guest, wanted: str, report: str, settings: l
         ("summary", about.summary),
         ("version", f"{about.version} of {about.distribution}"),
         ("class", about.target),
-        ("core", f"{wanted} (this is {__version__})"),
+        ("core", f"{_range(wanted)} (this is {__version__})"),
         ("hooks", ", ".join(sorted(guest.hooks))),
         ("role", guest.role if "signal" in guest.hooks else ""),
         ("warmup", ", ".join(f"{frame} {window}" for frame, window in guest.warmup.items())),

@@ -202,7 +202,10 @@ def _say_newest(out: Console, untold: Newest, symbol: str | None) -> None:
     if not untold.rows:
         return
     rows = f"the newest {untold.rows:,} rows, {clock_time(untold.first_ms)} to {clock_time(untold.last_ms)}"
-    what = f"{untold.candidates:,} candidates, {counted(untold.outcomes)}" if symbol is None else "not of one symbol"
+    if symbol is not None:
+        out.print(f"{rows} are told of one symbol once their five minutes are over", soft_wrap=True)
+        return
+    what = f"{untold.candidates:,} candidates, {counted(untold.outcomes)}"
     out.print(f"besides {rows}, told by guest and symbol once their five minutes are over: {what}", soft_wrap=True)
 
 
