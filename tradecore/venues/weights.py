@@ -16,9 +16,11 @@ from tradecore.venues.windows import Window
 _JITTER_S: Final = 0.5
 """Requests may be so much nearer to each other at the venue than they were here.
 
-Where the machine is busy a burst is stretched by more than that on its way, and meets the next one: so a tenth of the
-short windows is left free, and MEXC's, which does not tell what it has counted, is used up evenly.
+Where the machine is busy a burst is stretched by more than that on its way, and meets the next one. MEXC does not tell
+what it has counted, so its room is used up evenly, and over a longer span than it counts itself: whatever arrives up to
+`_STRETCH_S` late, no ten seconds of its own hold more than what left here in `_STRETCH_S` more.
 """
+_STRETCH_S: Final = 2.0
 #: Operations of the venue port and of the market data port.
 _BINANCE: Final = {
     "place": 1, "cancel": 1, "order": 4, "open_orders": 6, "open_orders_all": 80, "recent_orders": 20, "trades": 20,
@@ -27,7 +29,7 @@ _BINANCE: Final = {
 }  # fmt: skip
 _MEXC: Final = {
     "order": 2, "open_orders": 3, "open_orders_all": 3, "recent_orders": 10, "trades": 10, "balances": 10,
-    "instruments": 25, "quote": 25, "quotes_some": 40, "quotes_all": 40, "best": 10, "best_many": 10, "book": 3,
+    "instruments": 26, "quote": 25, "quotes_some": 40, "quotes_all": 40, "best": 10, "best_many": 10, "book": 3,
 }  # fmt: skip
 _WEIGHTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {"binance": MappingProxyType(_BINANCE), "mexc": MappingProxyType(_MEXC)}
@@ -38,7 +40,7 @@ _WINDOWS: Final[Mapping[str, tuple[Window, ...]]] = MappingProxyType(
         # 61,000 requests in five minutes and 200,000 orders a day cannot be reached within these
         "binance": (Window(6_000, 60 + _JITTER_S), Window(90, 10 + _JITTER_S, orders_only=True)),
         # an account may use 500, an address 300: whatever is asked is counted against the smaller one
-        "mexc": (Window(270, 10 + _JITTER_S), Window(90, 2.5)),
+        "mexc": (Window(285, 10 + _STRETCH_S), Window(90, 2.5)),
     }
 )
 
