@@ -42,8 +42,6 @@ class Comparison:
         self.suspects: Final[dict[str, Suspect]] = {}
         self.standing: Final[dict[str, Decimal]] = {}
         """Coin to venue less ledger, where it counts."""
-        self.clean_ms = 0
-        """Moment of the newest look that found nothing."""
         self.clean: Final[dict[str, int]] = {}
         """Coin to the moment of the newest balance that agreed."""
         self._compared_ms: dict[str, int] = {}
@@ -81,8 +79,6 @@ class Comparison:
             elif self.standing.get(coin) != gap:
                 self.standing.pop(coin, None)
         self._note_busy(busy)
-        if not found:
-            self.clean_ms = now
         return found
 
     def forget(self, coin: str) -> None:

@@ -39,6 +39,8 @@ _PROVE_MS: Final = 15_000
 """How long a proof may wait for an answer that stands, beyond the venue's read lag."""
 _REST_S: Final = 0.05
 """Before the last look of a run at what trades have left unexplained."""
+_BACK_MS: Final = 30 * 86_400_000
+"""How far back trades are read for a difference, where the coin has not agreed in this run: as far as venues show."""
 _SWEEPS_MAX: Final = 20
 """Symbols whose trades one judgement reads."""
 _FOUND_MAX: Final = 1_000
@@ -152,7 +154,8 @@ class Conservation:
         await self._leave_to_others()
         standing = self._comparison.standing
         if any(self._judged.get(coin) != seen for coin, seen in self._comparison.seen().items()):
-            answered = await self._read_trades()
+            # nothing looks again after the end: there a single lost answer is no reason to leave coins unexplained
+            answered = await self._read_trades() or (when == "end" and await self._read_trades())
             for coin, gap in list(standing.items()):
                 if self._comparison.gap(coin) != gap or self._money.moved_within(coin, 0):
                     whole = whole and not self._comparison.gap(coin)
@@ -175,7 +178,7 @@ class Conservation:
         seen = self._comparison.seen()
         self._judged = {coin: judged for coin, judged in self._judged.items() if seen.get(coin) == judged}
         self._kinds = {coin: kind for coin, kind in self._kinds.items() if coin in standing}
-        near = self._comparison.busy() | set(self._comparison.suspects)
+        near = self._near()
         for coin in [c for c in self._unfeed if c not in near and not self._money.moved_within(c, _SETTLE_MS)]:
             del self._unfeed[coin]
 
@@ -217,16 +220,36 @@ class Conservation:
             True where every symbol answered and no trade waits for an unproven order.
         """
         answered = True
-        opened = int(self._desk.recall(LEDGER_OPENED) or 0)
-        since_ms = max(0, max(opened, self._comparison.clean_ms) - _BOOK_MS)
         self._sweeping = True
         try:
             for symbol in self._symbols(set(self._comparison.standing)):
+                since_ms = self._unread_since_ms(symbol)
                 waiting = await self._resolver.sweep(symbol, since_ms)
+                if waiting is not None and not waiting and self._is_unmoved(symbol):
+                    # its cursor may have gone over it: ids come out of order, and a first read began too late
+                    waiting = await self._resolver.sweep_by_time(symbol, since_ms)
                 answered = answered and waiting is not None and not waiting
         finally:
             self._sweeping = False
         return answered
+
+    def _unread_since_ms(self, symbol: str) -> int:
+        """The moment before which no trade on a symbol can be missing: its coins have both agreed since."""
+        desk, clean = self._desk, self._comparison.clean
+        opened = int(desk.recall(LEDGER_OPENED) or 0)
+        agreed = min(clean.get(coin, 0) for coin in symbol.split("/"))
+        begun = max(opened, agreed or desk.clock.now_ms() - _BACK_MS)
+        return max(0, begun - desk.venue.timing.read_lag_ms - _BOOK_MS)
+
+    def _is_unmoved(self, symbol: str) -> bool:
+        """Tell whether a trade on a symbol is still missing by all we know: it would have moved both of its coins."""
+        standing, pair = self._comparison.standing, symbol.split("/")
+        same = [c for c in pair if c in standing and self._comparison.gap(c) == standing[c]]
+        return set(pair) <= self._near() and any(not self._money.moved_within(coin, 0) for coin in same)
+
+    def _near(self) -> set[str]:
+        """Coins that differ, or that cannot be compared now."""
+        return set(self._comparison.suspects) | self._comparison.busy()
 
     def _symbols(self, coins: set[str]) -> Sequence[str]:
         """Symbols on which a trade could have made these differences: both of its coins differ, or are busy.
@@ -234,7 +257,7 @@ class Conservation:
         Then those traded of late: a purchase and a sale of the same quantity leave a difference in one coin only.
         """
         desk = self._desk
-        near = set(self._comparison.suspects) | self._comparison.busy()
+        near = self._near()
         found = []
         for symbol, instrument in desk.instruments.items():
             pair = {instrument.base, instrument.quote}
