@@ -49,6 +49,8 @@ from tradecore.venues.twin.paper import open_paper
 from tradecore.venues.weights import windows_of
 
 Note = Callable[[Any], None]
+_LOST_READS_MAX = 2
+"""Reads without an answer at a start that are tried again."""
 _START_TRIES = 4
 """How often a start asks an exchange that says that it was asked too much."""
 _TIME_PAUSE_S = 10.0
@@ -271,18 +273,24 @@ async def _once_let_in(opened: Callable[[], Awaitable[LiveFeed]], note: Note) ->
     """Open the feed; where whoever ran before asked too much, once the exchange lets us in again.
 
     To end instead would have a supervisor start us anew, each start with a request that makes the ban longer. The
-    limiter has heard how long it is and gives no turn before; a signal ends the wait.
+    limiter has heard how long it is and gives no turn before; a signal ends the wait. A read that got no answer is
+    tried again at once, twice: one lost packet is no reason to leave positions alone.
 
     Raises:
         RetryableVenueError: The exchange did not answer, or shut the door again and again.
     """
+    lost = 0
     for _ in range(_START_TRIES - 1):
         try:
             return await opened()
         except RetryableVenueError as error:
-            if error.error_class != ErrorClass.RATE:
+            if error.error_class == ErrorClass.RATE:
+                note(AlertFired("start_waits", "warning", f"the exchange lets nobody in, which is waited out: {error}"))
+                continue
+            lost += 1
+            if lost > _LOST_READS_MAX:
                 raise
-            note(AlertFired("start_waits", "warning", f"the exchange lets nobody in, which is waited out: {error}"))
+            note(AlertFired("start_again", "warning", f"a read at the start got no answer and is tried again: {error}"))
     return await opened()
 
 

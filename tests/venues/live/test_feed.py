@@ -330,6 +330,39 @@ def test_r38_two_thousand_symbols_within_800_requests_a_minute(stage: Stage, str
         assert np.isnan(shown).mean() < 0.5
 
 
+@pytest.mark.parametrize(("lost", "left"), [(1, False), (5, False), (40, True)])
+def test_r24_a_cancel_that_a_read_swallows_holds_no_end_up(stage: Stage, lost, left):
+    """aiohttp takes a cancel for its own time-out where both come in one turn of the loop."""
+    exchange = stage.exchange(A)
+    feed = stage.feed(exchange)
+    swallowed = []
+
+    async def swallowing(symbols):
+        while len(swallowed) < lost:
+            try:
+                await stage.clock.sleep(1e6)
+            except asyncio.CancelledError:
+                swallowed.append(1)
+        raise asyncio.CancelledError
+
+    async def story():
+        await feed.start()
+        exchange.best = exchange.quotes = swallowing
+        await stage.clock.sleep(40)
+        began = stage.clock.monotonic_s()
+        await feed.close()
+        took = stage.clock.monotonic_s() - began
+        for _ in range(lost):
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            await stage.clock.sleep(0.1)
+        return took
+
+    assert stage.run(story()) <= 5.5
+    alerts = [note.name for note in stage.told(AlertFired)]
+    assert ("feed_task_left" in alerts) is left
+
+
 def test_f45_clock_set_forward_empty_rows_are_passed_over(stage: Stage):
     """An hour on: not 720 rows to judge one by one, and a past that shows the hole."""
     clock = Stepping(stage.clock)

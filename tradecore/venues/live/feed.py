@@ -14,7 +14,7 @@ from tradecore.market.hours import HOUR_MS, HOURS
 from tradecore.market.path import Step
 from tradecore.market.window import blank
 from tradecore.model.book import Book
-from tradecore.model.events import FeedPast, UncaughtException
+from tradecore.model.events import AlertFired, FeedPast, UncaughtException
 from tradecore.model.instrument import Instrument
 from tradecore.ports.clock import Clock
 from tradecore.ports.quotes import MarketData, Quote, QuoteStream
@@ -28,6 +28,9 @@ from tradecore.venues.live.slower import Slower
 _BEHIND_ROWS: Final = 3
 """Rows that may wait to be taken before empty ones among them are passed over."""
 _AGAIN_S: Final = 1.0
+_CANCEL_S: Final = 0.2
+_CANCELS_MAX: Final = 25
+"""How often, and how far apart in market time, a task is told to end before it is left."""
 
 
 class LiveFeed:
@@ -139,12 +142,20 @@ class LiveFeed:
             self._report("slower frames", error)
 
     async def close(self) -> None:
-        """Stop listening and polling. May be called twice."""
-        tasks, self._tasks = self._tasks, []
+        """Stop listening and polling. May be called twice.
+
+        A client may lose a cancel in the middle of a read: it is told again until it has ended, a bounded number of
+        times, and named where it never does.
+        """
+        tasks, self._tasks = set(self._tasks), []
+        for _ in range(_CANCELS_MAX):
+            if not tasks:
+                break
+            for task in tasks:
+                task.cancel()
+            _, tasks = await asyncio.wait(tasks, timeout=_CANCEL_S)
         for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+            self._note(AlertFired("feed_task_left", "warning", f"{task.get_name()} did not end when it was told to"))
         await self.poller.close()
 
     # What comes in ------------------------------------------------------------------------------------------
