@@ -5,6 +5,7 @@ A fault is switched on when the program trades, and off again well before the en
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 from tests.campaigns.wire_stage import WIRES, Act, Story
 from tradecore.model.order import NewOrder
 from tradecore.model.units import Side, TimeInForce, canonical, times
-from tradecore.venues.twin.records import OrderStatus, SelfTrade
+from tradecore.venues.twin.records import OrderStatus, Rejected, SelfTrade, TwinOrder
 from tradecore.venues.twin.wire.auth import Request
 from tradecore.venues.twin.wire.desk import ReadLag
 from tradecore.venues.twin.wire.spoil import Reply
@@ -157,23 +158,38 @@ async def _lagging_reads(act: Act) -> None:
 
 
 async def _self_trades(act: Act) -> None:
-    """Somebody else on the account keeps selling into our resting buys: the venue ends ours instead."""
+    """Somebody else on the account keeps selling into our resting buys: the venue ends ours instead.
+
+    Every other one of ours is met as soon as it stands, before prices move away from it; the rest when they are seen.
+    """
     await act.wait(FIRST_S)
     act.faults.ask("no_liquidity", 0.7)
-    engine, number = act.desk.engine, 0
+    engine, place, number = act.desk.engine, act.desk.engine.place, 0
+
+    def sell_into(order: TwinOrder) -> None:
+        nonlocal number
+        if order.status is not OrderStatus.OPEN:
+            return
+        number += 1
+        foreign = NewOrder(f"outside{number}", order.symbol, Side.SELL, TimeInForce.IOC, order.price, order.quantity)
+        place(foreign, act.desk.lead(), foreign=True, self_trade=SelfTrade.EXPIRE_BOTH)
+        act.desk.settle()
+        act.faults.happened["self_trade"] += order.status is OrderStatus.EXPIRED_IN_MATCH
+
+    def met(order: NewOrder, now_ms: int, **how: Any) -> TwinOrder | Rejected:
+        placed = place(order, now_ms, **how)
+        if isinstance(placed, TwinOrder) and placed.side is Side.BUY and placed.number % 2:
+            asyncio.get_running_loop().call_soon(sell_into, placed)
+        return placed
+
+    engine.place = met  # type: ignore[method-assign]
     end_s = act.clock.monotonic_s() + act.spell_s
     while act.clock.monotonic_s() < end_s:
         for order in list(engine.open_orders.values()):
-            if order.foreign or order.side is not Side.BUY:
-                continue
-            number += 1
-            foreign = NewOrder(
-                f"outside{number}", order.symbol, Side.SELL, TimeInForce.IOC, order.price, order.quantity
-            )  # fmt: skip
-            engine.place(foreign, act.desk.lead(), foreign=True, self_trade=SelfTrade.EXPIRE_BOTH)
-            act.desk.settle()
-            act.faults.happened["self_trade"] += order.status is OrderStatus.EXPIRED_IN_MATCH
+            if not order.foreign and order.side is Side.BUY:
+                sell_into(order)
         await act.wait(0.25)
+    engine.place = place  # type: ignore[method-assign]
     act.faults.clear()
 
 
