@@ -5,6 +5,7 @@ Each test is the story of one defect that was found and mended.
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from decimal import Decimal
 
@@ -212,11 +213,24 @@ def test_coin_that_is_never_quiet_is_named(run, scene):
 # The start -------------------------------------------------------------------------------------------------------
 
 
+def _take_some(file, coin):
+    """Let some of a coin be gone from the venue's account."""
+    with sqlite3.connect(file) as database:
+        ((free,),) = database.execute("SELECT free FROM balances WHERE coin = ?", (coin,)).fetchall()
+        database.execute("UPDATE balances SET free = ? WHERE coin = ?", (str(Decimal(free) * Decimal("0.9")), coin))
+    database.close()
+
+
 @pytest.mark.parametrize("read", ["open_orders", "trades"])
 def test_no_entry_before_open_orders_and_trades_were_read(run, scene, tmp_path, monkeypatch, read):
-    """A start without an answer is no start; one with a late answer goes on."""
+    """A start without an answer is no start; one with a late answer goes on.
+
+    Trades are read where something speaks for it: here a little of what we hold is gone.
+    """
     story = scene(*(100,) * 30, buys={1: (A,), 20: (A,)}, guests=[leader(stop=0.5)], for_ms=4 * 60_000)
     first = run(story)
+    if read == "trades":
+        _take_some(tmp_path / "state" / TWIN_FILE, "AAA")
     assert len(first.truth.orders) == 1
     answered = getattr(TwinVenue, read)
     asked = []
@@ -234,4 +248,4 @@ def test_no_entry_before_open_orders_and_trades_were_read(run, scene, tmp_path, 
     monkeypatch.setattr(TwinVenue, read, seldom)
     again = run(story._replace(for_ms=None))
     assert len(asked) > 2
-    assert len(again.truth.orders) == 2
+    assert len(again.truth.orders) == (2 if read == "open_orders" else 1), "what is gone without a trace stops entries"
