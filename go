@@ -164,6 +164,8 @@ run_tests() {
     say "running every test: tests/ and plugins/*/tests"
     cd -- "$here"
     status=0
+    # Many tests wait for a process of their own: one worker more than cores keeps all cores at work.
+    export PYTEST_XDIST_AUTO_NUM_WORKERS="${PYTEST_XDIST_AUTO_NUM_WORKERS:-$(($(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) + 1))}"
     # A test that hangs ends its worker after five minutes and is named with where it stood; the rest goes on.
     TMPDIR=$scratch "$venv/bin/python" -m pytest -n auto --maxprocesses 4 --dist loadfile --timeout 300 --timeout-method thread \
         -o "cache_dir=$cache/pytest" "$@" || status=$?

@@ -50,7 +50,7 @@ def test_r41_the_kinds_of_real_time_are_written_against_a_venue(tmp_path, cli):
         # what a channel logs of an alert is a warning of a library like any other
         options += ["--plugins", "signals_drop,size_fixed,risk_limits,exec_ioc_gtc,exits,notify_log"]
         state = tmp_path / "state"
-        with Bot(state, options, [*sets, "engine.deadlines_ms.signal=1"], env={"PYTHONPATH": _path()}) as bot:
+        with Bot(state, options, [*sets, "engine.deadlines_ms.signal=0.001"], env={"PYTHONPATH": _path()}) as bot:
             bot.until_event("scan_outcomes", 2, timeout_s=200)
             with venue.profile.open("a") as profile:
                 profile.write("\n# changed while it runs\n")
@@ -58,7 +58,7 @@ def test_r41_the_kinds_of_real_time_are_written_against_a_venue(tmp_path, cli):
             time.sleep(6.2)
             bot.send(signal.SIGCONT)
             for kind in sorted(LIVE_ONLY):
-                bot.until_event(kind, 1, timeout_s=40)
+                bot.until_event(kind, 1, timeout_s=90)
             bot.send(signal.SIGTERM)
             assert bot.wait(30).code in (0, 3)
     assert told_by(cli, state, LIVE_ONLY) == LIVE_ONLY
